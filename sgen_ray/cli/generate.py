@@ -1,0 +1,67 @@
+"""`sgen generate`: a prompt or a storyboard becomes a film."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sgen_ray.cli import options as o
+from sgen_ray.types import VideoRequest
+
+
+def generate(
+    prompt: o.Prompt = None,
+    shots: o.Shots = None,
+    seconds: o.Seconds = None,
+    size: o.Size = None,
+    fps: o.Fps = None,
+    seed: o.Seed = VideoRequest.seed,
+    steps: o.Steps = VideoRequest.steps,
+    plan_steps: o.PlanSteps = VideoRequest.plan_steps,
+    guidance: o.Guidance = VideoRequest.guidance,
+    negative: o.Negative = VideoRequest.negative_prompt,
+    model: o.Model = VideoRequest.model,
+    renderers: o.Renderers = None,
+    store: o.Store = None,
+    output: o.Film = Path("film.mp4"),
+    sheet: o.Sheet = None,
+    json: o.Json = False,
+    quiet: o.Quiet = False,
+) -> None:
+    """Make a film from a prompt or a storyboard.
+
+    sgen generate "An astronaut walking on Mars, the Earth visible in the sky" -o mars.mp4
+
+    sgen generate --shots story.yaml --size 640x320 --fps 24 -o water.mp4
+
+    sgen generate "a red car in the city at night" --seconds 12 --seed 7 --json
+    """
+    from sgen_ray import api
+    from sgen_ray.cli import show
+    from sgen_ray.cli.progress import reporting
+    from sgen_ray.cli.sheet import write_sheet
+    from sgen_ray.engine.config import EngineConfig
+    from sgen_ray.paths import writable_file
+
+    with show.working("finished windows are kept in the store: run the same command again to go on"):
+        order = api.place_order(
+            prompt,
+            shots=shots or (),
+            seconds=seconds,
+            size=size,
+            fps=fps,
+            seed=seed,
+            steps=steps,
+            plan_steps=plan_steps,
+            guidance=guidance,
+            negative_prompt=negative,
+            model=model,
+        )
+        show.warn(order.warnings)
+        if sheet is not None:
+            sheet = writable_file(sheet, (".png",))
+        engine = EngineConfig(renderers=renderers)
+        with reporting(quiet) as on_event:
+            video = api.fill_order(order, output, store=store, engine=engine, on_event=on_event)
+        if sheet is not None:
+            write_sheet(video.path, sheet, order.request)
+    show.show_video(video, json)

@@ -1,0 +1,59 @@
+"""Options that several commands share, said once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Prompt = Annotated[
+    str | None,
+    typer.Argument(
+        help="What the film shows. With --shots: what goes before every shot's own prompt.", show_default=False
+    ),
+]
+Shots = Annotated[
+    Path | None,
+    typer.Option(
+        help="A story.yaml: a list of shots, each with prompt and seconds.", metavar="STORY", show_default=False
+    ),
+]
+Seconds = Annotated[
+    float | None,
+    typer.Option(help="Length of the film, 1 to 60; by default the sum of the shots, or 60.", show_default=False),
+]
+Size = Annotated[
+    str | None,
+    typer.Option(
+        help="Size of the film; by default the model's own, scaled up whole to at least 480 pixels wide.",
+        metavar="WxH",
+        show_default=False,
+    ),
+]
+Fps = Annotated[
+    int | None, typer.Option(help="Frames a second of the film; by default the model's own.", show_default=False)
+]
+Seed = Annotated[int, typer.Option(help="Another seed, another film; the same seed, the same film.")]
+Steps = Annotated[int, typer.Option(help="Sampler steps a window: more is slower and finer.")]
+PlanSteps = Annotated[int, typer.Option(help="Sampler steps of the plan.")]
+Guidance = Annotated[float, typer.Option(help="How closely the plan follows the prompt.")]
+Negative = Annotated[str, typer.Option("--negative", help="What the film should not show.", show_default=False)]
+Model = Annotated[str, typer.Option(help="A model that comes with sgen (sgen info lists them) or a model folder.")]
+Renderers = Annotated[
+    int | None,
+    typer.Option(help="Renderers at work; by default as many as the machine feeds.", min=1, show_default=False),
+]
+Store = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DIR",
+        help="Folder that keeps plans, finished windows and segments, so that work goes on where it stopped; "
+        "by default SGEN_STORE, or sgen-ray among your user data.",
+        show_default=False,
+    ),
+]
+Film = Annotated[Path, typer.Option("--output", "-o", help="Where the film goes (.mp4).")]
+Sheet = Annotated[Path | None, typer.Option(help="Also write a contact sheet of the film (.png).", show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout instead of the summary.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]

@@ -1,0 +1,51 @@
+"""`sgen render`: the film of a plan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sgen_ray.cli import options as o
+
+
+def render(
+    plan: Annotated[Path, typer.Argument(help="A plan that sgen plan has made.", metavar="PLAN")],
+    size: o.Size = None,
+    fps: o.Fps = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Sampler steps a window; by default as the plan says.", show_default=False)
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="The model that made the plan, if its folder has moved.", show_default=False)
+    ] = None,
+    renderers: o.Renderers = None,
+    store: o.Store = None,
+    output: o.Film = Path("film.mp4"),
+    sheet: o.Sheet = None,
+    json: o.Json = False,
+    quiet: o.Quiet = False,
+) -> None:
+    """Render a plan into its film.
+
+    sgen render plan.arrow -o film.mp4 --size 640x320 --fps 24
+    """
+    from sgen_ray import api
+    from sgen_ray.cli import show
+    from sgen_ray.cli.progress import reporting
+    from sgen_ray.cli.sheet import write_sheet
+    from sgen_ray.engine.config import EngineConfig
+    from sgen_ray.paths import writable_file
+
+    with show.working("finished windows are kept in the store: run the same command again to go on"):
+        order = api.reopen(plan, model=model, size=size, fps=fps, steps=steps)
+        show.warn(order.warnings)
+        if sheet is not None:
+            sheet = writable_file(sheet, (".png",))
+        engine = EngineConfig(renderers=renderers)
+        with reporting(quiet) as on_event:
+            video = api.fill_order(order, output, store=store, engine=engine, on_event=on_event)
+        if sheet is not None:
+            write_sheet(video.path, sheet, order.request)
+    show.show_video(video, json)

@@ -1,0 +1,98 @@
+"""Rectified flow: the path, the preconditioned network, its loss and its Euler sampler.
+
+x_t = (1 - t) x_0 + t eps, with t = 1 pure noise; the network predicts the velocity v = eps - x_0 (SemanticGen, sec. 3).
+Time is per frame everywhere, so that frames with t = 0 are held: known, looked at, never changed. The loss and the
+sampler go through the same `Flow.velocity`, so training and sampling cannot drift apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+Network = Callable[[Tensor, Tensor], Tensor]
+"""network(x [B, C, T, ...], t [B, T]) -> [B, C, T, ...]; conditioning is bound beforehand."""
+
+
+def per_frame(t: Tensor, like: Tensor) -> Tensor:
+    """t [B, T] shaped to broadcast over like [B, C, T, ...]."""
+    return t.reshape(t.shape[0], 1, t.shape[1], *([1] * (like.ndim - 3)))
+
+
+def add_noise(x0: Tensor, eps: Tensor, t: Tensor) -> Tensor:
+    """The straight path from data to noise at per-frame time t [B, T]."""
+    t = per_frame(t, x0)
+    return (1 - t) * x0 + t * eps
+
+
+class Flow(nn.Module):
+    """A velocity model around a network.
+
+    With `sigma_data` (per-channel standard deviation of the data) the network sees unit-variance input and answers
+    for a unit-variance residual around the best linear guess of v (EDM's preconditioning, arXiv 2206.00364 sec. 5,
+    on the straight path). Without it the network's output is v itself, as in Wan2.1.
+    """
+
+    sigma_data: Tensor | None
+
+    def __init__(self, sigma_data: Tensor | None = None) -> None:
+        super().__init__()
+        self.register_buffer("sigma_data", sigma_data)
+
+    def coefficients(self, t: Tensor, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(c_in, c_skip, c_out) for v = c_skip x_t + c_out network(c_in x_t)."""
+        assert self.sigma_data is not None
+        t = per_frame(t, like).float()
+        sigma = self.sigma_data.float().reshape(1, -1, *([1] * (like.ndim - 2)))
+        variance = (1 - t) ** 2 * sigma**2 + t**2
+        return variance.rsqrt(), (t - (1 - t) * sigma**2) / variance, sigma * variance.rsqrt()
+
+    def velocity(self, network: Network, x: Tensor, t: Tensor) -> Tensor:
+        """v at x [B, C, T, ...] and per-frame time t [B, T], in float32."""
+        if self.sigma_data is None:
+            return network(x, t).float()
+        c_in, c_skip, c_out = self.coefficients(t, x)
+        return c_skip * x.float() + c_out * network((c_in * x).to(x.dtype), t).float()
+
+    def loss(self, network: Network, x0: Tensor, eps: Tensor, t: Tensor) -> Tensor:
+        """Mean squared velocity error of each frame, [B, T]; frames with t = 0 are held and count nothing."""
+        error = (self.velocity(network, add_noise(x0, eps, t), t) - (eps - x0)) ** 2
+        return error.transpose(1, 2).flatten(2).mean(2) * (t > 0)
+
+
+def times(steps: int, shift: float = 1.0) -> list[float]:
+    """Sampler times from 1 to 0, steps + 1 of them; shift > 1 spends more steps near the noise."""
+    grid = [1 - i / steps for i in range(steps + 1)]
+    return [shift * t / (1 + (shift - 1) * t) for t in grid]
+
+
+@torch.no_grad()
+def sample(
+    flow: Flow,
+    network: Network,
+    noise: Tensor,
+    steps: int,
+    shift: float = 1.0,
+    held: tuple[Tensor, Tensor] | None = None,
+    on_step: Callable[[int, int], None] | None = None,
+) -> Tensor:
+    """Euler from noise [B, C, T, ...] to data.
+
+    held: (mask [T] bool, values like noise): frames where the mask is True are `values` throughout, seen by the
+    network as clean (t = 0), and come back byte for byte.
+    """
+    x = noise
+    mask, values = held if held is not None else (torch.zeros(noise.shape[2], dtype=torch.bool, device=x.device), x)
+    keep = mask.reshape(1, 1, -1, *([1] * (x.ndim - 3)))
+    grid = times(steps, shift)
+    for i in range(steps):
+        x = torch.where(keep, values, x)
+        t = torch.full((x.shape[0], x.shape[2]), grid[i], device=x.device).masked_fill(mask, 0.0)
+        x = (x.float() + (grid[i + 1] - grid[i]) * flow.velocity(network, x, t)).to(noise.dtype)
+        if on_step is not None:
+            if x.is_cuda:
+                torch.cuda.synchronize()
+            on_step(i + 1, steps)
+    return torch.where(keep, values, x)

@@ -1,0 +1,22 @@
+"""Noise that belongs to the film, not to the work: keyed by (seed, stream, absolute frame).
+
+Whoever paints a frame, in whatever window, on whatever machine, draws the same numbers; so overlapping windows share
+their noise and a window painted twice is the same window. The generator is Philox, counter based, on the CPU.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+LATENTS, SEMANTIC = 0, 1
+"""Streams: the renderer's latents and the planner's semantic tokens never share numbers."""
+
+
+def frame_noise(seed: int, stream: int, start: int, stop: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Standard normal noise [stop - start, *shape] for absolute frames [start, stop)."""
+    out = np.empty((stop - start, *shape), np.float32)
+    for row, frame in enumerate(range(start, stop)):
+        bits = np.random.Philox(key=[seed % 2**64, stream], counter=[0, 0, 0, frame])
+        out[row] = np.random.Generator(bits).standard_normal(shape, np.float32)
+    return out

@@ -1,0 +1,169 @@
+"""The three kinds of worker: plain classes, in which nothing is known of Ray.
+
+A worker is a cache: whatever it finishes is in the store before it returns, so it may die at any time. Methods that do
+work return (small value, payload); see `runtime`. `load` is a call of its own, not the constructor's work, so that a
+model that cannot be loaded surfaces as the error that it is.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sgen_ray import protocols
+from sgen_ray.engine.stored import encode_latents, put_segment, stored_latents
+from sgen_ray.errors import Cancelled, EngineError
+from sgen_ray.jobs.artifacts import Artifacts
+from sgen_ray.jobs.fingerprints import visible
+from sgen_ray.measures import measure
+from sgen_ray.media.encode import Encoding, encode
+from sgen_ray.shapes import Grid
+from sgen_ray.stitching import Blend
+from sgen_ray.types import Latents, Plan, RenderedWindow, Segment, VideoRequest, Window
+
+Canceled = Callable[[], bool]
+
+
+@dataclass(frozen=True)
+class Status:
+    """What a worker is doing: steps `done` of `total` of the call about `index`. total 0: nothing is known yet."""
+
+    method: str = ""
+    index: int = 0
+    done: int = 0
+    total: int = 0
+
+
+@dataclass(frozen=True)
+class BlendSpec:
+    """What a stitcher needs to know of its film."""
+
+    windows: tuple[Window, ...]
+    grid: Grid
+    halo: tuple[int, int]
+    frames: int
+    segment_length: int
+
+    def blend(self) -> Blend:
+        return Blend(self.windows, self.grid, self.halo, self.frames, self.segment_length)
+
+
+class _Steps:
+    """Keeps the status and stops a call that was cancelled."""
+
+    def __init__(self, canceled: Canceled) -> None:
+        self._canceled = canceled
+        self.now = Status()
+
+    def begin(self, method: str, index: int) -> protocols.OnStep:
+        self.now = Status(method, index)
+        if self._canceled():
+            raise Cancelled(f"{method} {index} was cancelled")
+
+        def on_step(done: int, total: int) -> None:
+            self.now = Status(method, index, done, total)
+            if self._canceled():
+                raise Cancelled(f"{method} {index} was cancelled after step {done} of {total}")
+
+        return on_step
+
+
+class Planner:
+    """Makes the plan of a whole film."""
+
+    def __init__(self, canceled: Canceled, factory: protocols.ModelFactory, device: str, threads: int) -> None:
+        self._factory, self._device, self._threads = factory, device, threads
+        self._steps = _Steps(canceled)
+
+    def load(self) -> tuple[None, None]:
+        self._planner = self._factory.planner(self._device, self._threads)
+        return None, None
+
+    def plan(self, request: VideoRequest) -> tuple[Plan, None]:
+        return self._planner.plan(request, self._steps.begin("plan", 0)), None
+
+    def preview(self, plan: Plan) -> tuple[NDArray[np.uint8], None]:
+        return self._planner.preview(plan), None
+
+    def status(self) -> Status:
+        return self._steps.now
+
+
+class Renderer:
+    """Paints windows and decodes segments, with the weights of both in one process."""
+
+    def __init__(
+        self, canceled: Canceled, factory: protocols.ModelFactory, device: str, threads: int, store: str
+    ) -> None:
+        self._factory, self._device, self._threads = factory, device, threads
+        self._artifacts = Artifacts(store)
+        self._steps = _Steps(canceled)
+
+    def load(self) -> tuple[None, None]:
+        self._renderer = self._factory.renderer(self._device, self._threads)
+        self._decoder = self._factory.decoder(self._device, self._threads)
+        return None, None
+
+    def render(
+        self, plan: Plan, window: Window, fingerprint: str, held: Mapping[int, Latents] | None = None
+    ) -> tuple[float, Latents]:
+        """Seconds that it took, and the latents, which are in the store by then."""
+        began = time.perf_counter()
+        on_step = self._steps.begin("render", window.index)
+        latents = self._renderer.render(visible(plan, window), window, held, on_step)
+        latents = np.ascontiguousarray(latents, np.float32)
+        if not np.isfinite(latents).all():
+            raise EngineError(f"window {window.index} came out with NaN or infinite latents: the model is broken here")
+        self._artifacts.put("window", fingerprint, encode_latents(latents, window))
+        return time.perf_counter() - began, latents
+
+    def decode(self, ready: Sequence[Segment], place: int) -> tuple[float, NDArray[np.uint8]]:
+        """Seconds that it took, and pixel frames [T, H, W, 3] of one of the segments that `Stitcher.add` returned."""
+        began = time.perf_counter()
+        segment = ready[place]
+        self._steps.begin("decode", segment.index)
+        frames = self._decoder.decode(segment)
+        return time.perf_counter() - began, frames
+
+    def status(self) -> Status:
+        return self._steps.now
+
+
+class Stitcher:
+    """Blends windows into segments and encodes these. `joined` are the windows that one before it already had."""
+
+    def __init__(
+        self, canceled: Canceled, spec: BlendSpec, encoding: Encoding, store: str, joined: Sequence[tuple[Window, str]]
+    ) -> None:
+        self._spec, self._encoding, self._joined = spec, encoding, joined
+        self._artifacts = Artifacts(store)
+        self._steps = _Steps(canceled)
+
+    def load(self) -> tuple[None, None]:
+        self._blend = self._spec.blend()
+        for window, fingerprint in self._joined:
+            self._blend.add(RenderedWindow(window, stored_latents(self._artifacts, fingerprint, window)))
+        return None, None
+
+    def add(self, window: Window, fingerprint: str, latents: Latents | None) -> tuple[list[int], list[Segment]]:
+        """Takes one window, from the store where no latents are given; returns the segments that are complete now."""
+        self._steps.begin("add", window.index)
+        if latents is None:
+            latents = stored_latents(self._artifacts, fingerprint, window)
+        ready = self._blend.add(RenderedWindow(window, latents))
+        return [segment.index for segment in ready], ready
+
+    def encode(self, start: int, frames: NDArray[np.uint8], fingerprint: str, index: int) -> tuple[float, None]:
+        """Seconds that it took; `start` is the film's pixel frame that the segment begins at."""
+        began = time.perf_counter()
+        self._steps.begin("encode", index)
+        encoded = encode(frames, start, self._encoding)
+        put_segment(self._artifacts, fingerprint, encoded, measure(frames, start))
+        return time.perf_counter() - began, None
+
+    def status(self) -> Status:
+        return self._steps.now

@@ -1,0 +1,223 @@
+"""The runtime on Ray: each worker an actor. The only module of the engine that talks to Ray.
+
+Actors never restart and tasks never retry by themselves: `crew` decides, so that a poison window surfaces instead of
+looping. Values are returned, never put, by actors: what is returned belongs to the driver and outlives its maker.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from sgen_ray.engine.machine import Machine, this_machine
+from sgen_ray.engine.runtime import Call, Demand, WorkerDied
+from sgen_ray.errors import Cancelled, EngineError
+
+
+def _canceled() -> bool:
+    import ray
+
+    return bool(ray.get_runtime_context().is_canceled())
+
+
+class RayCall:
+    def __init__(self, small: Any, payload: Any) -> None:
+        self.small, self.payload = small, payload
+
+    def result(self) -> Any:
+        import ray
+        from ray import exceptions
+
+        try:
+            return ray.get(self.small)
+        except exceptions.TaskCancelledError:
+            raise Cancelled("cancelled before it began") from None
+        except exceptions.RayActorError as error:
+            if getattr(error, "actor_init_failed", False):
+                raise EngineError(f"a worker does not start: {_last_line(error)}") from error
+            raise WorkerDied(_why_it_died(error)) from None
+        except (exceptions.WorkerCrashedError, exceptions.OutOfMemoryError, exceptions.NodeDiedError) as error:
+            raise WorkerDied(_why_it_died(error)) from None
+        except exceptions.RayTaskError as error:
+            cause = error.cause
+            raise cause if isinstance(cause, Exception) else EngineError(_last_line(error)) from None
+
+
+class RayWorker:
+    def __init__(self, handle: Any) -> None:
+        self._handle = handle
+
+    def call(self, method: str, *args: Any) -> RayCall:
+        return RayCall(*getattr(self._handle, method).options(num_returns=2).remote(*args))
+
+    def status(self) -> RayCall:
+        return RayCall(self._handle.status.options(concurrency_group="status").remote(), None)
+
+    def kill(self) -> None:
+        import ray
+
+        ray.kill(self._handle)
+
+
+class RayRuntime:
+    """Connects at the first need, so that a film that is already in the store starts no cluster.
+
+    Raises:
+        EngineError: there is no cluster at the address.
+    """
+
+    def __init__(self, address: str | None = None, object_store_mib: int = 300) -> None:
+        self._address = address or os.environ.get("RAY_ADDRESS") or None
+        self._object_store = object_store_mib << 20
+        self._workers: list[RayWorker] = []
+        self._processes: list[psutil.Process] = []  # of a cluster of its own, without what those started
+        self._connected = False
+        self._opened = False
+
+    @property
+    def machine(self) -> Machine:
+        attached = "ray" in sys.modules and sys.modules["ray"].is_initialized()
+        if self._address is None and not attached:
+            return this_machine()
+        ray = self._connect()
+        resources = ray.cluster_resources()
+        names = sorted(name.split(":", 1)[1] for name in resources if name.startswith("accelerator_type:"))
+        return Machine(
+            cpus=int(resources.get("CPU", 0)),
+            gpus=int(resources.get("GPU", 0)),
+            memory=int(resources.get("memory", 0)),
+            accelerator=" + ".join(names),
+        )
+
+    def start(self, actor: type, args: Sequence[Any], demand: Demand) -> RayWorker:
+        self._connect()
+        remote = _remote_class(actor).options(
+            num_cpus=demand.cpus, num_gpus=demand.gpus, max_restarts=0, max_task_retries=0, max_concurrency=1
+        )
+        worker = RayWorker(remote.remote(_canceled, *args))
+        self._workers.append(worker)
+        return worker
+
+    def share(self, value: Any) -> Any:
+        return self._connect().put(value)
+
+    def wait(self, calls: Sequence[Call], timeout: float) -> list[Call]:
+        import ray
+
+        refs = [call.small for call in calls if isinstance(call, RayCall)]
+        ready, _ = ray.wait(refs, num_returns=1, timeout=timeout)
+        if ready:
+            ready, _ = ray.wait(refs, num_returns=len(refs), timeout=0)
+        done = set(ready)
+        return [call for call in calls if isinstance(call, RayCall) and call.small in done]
+
+    def cancel(self, calls: Sequence[Call]) -> None:
+        for call in calls:
+            if isinstance(call, RayCall):
+                import ray
+
+                ray.cancel(call.small)
+
+    def close(self) -> None:
+        if not self._connected:
+            return
+        for worker in self._workers:
+            worker.kill()
+        self._workers.clear()
+        if self._opened:
+            import ray
+
+            family = _family(self._processes)
+            ray.shutdown()
+            _end(family, patience=5.0)
+
+    def _connect(self) -> Any:
+        if self._address is None:
+            # Since Ray 2.59 a cluster of one's own turns token authentication on and writes into the home folder.
+            os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        # A payload whose call failed is never fetched, and its error was already seen through the small value.
+        os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        import ray
+
+        if not self._connected and not ray.is_initialized():
+            before = set(psutil.Process().children())
+            quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+            try:
+                if self._address is None:
+                    _let_workers_import_us()
+                    ray.init("local", include_dashboard=False, object_store_memory=self._object_store, **quiet)
+                else:
+                    ray.init(self._address, **quiet)
+            except BaseException as error:
+                # Ray leaves the helpers of a half-started cluster running.
+                _end(_family(set(psutil.Process().children()) - before))
+                if not isinstance(error, ConnectionError | RuntimeError | ValueError):
+                    raise
+                place = f"at {self._address}" if self._address else "on this machine"
+                raise EngineError(f"no Ray cluster {place}: {_last_line(error)}; mend or unset RAY_ADDRESS") from error
+            self._opened = True
+            if self._address is None:
+                self._processes = list(set(psutil.Process().children()) - before)
+        self._connected = True
+        return ray
+
+
+@functools.cache
+def _remote_class(actor: type) -> Any:
+    import ray
+
+    return ray.remote(concurrency_groups={"status": 1})(actor)
+
+
+def _family(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
+    """These and all that they started, as long as that can still be seen."""
+    found = []
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            found += [process, *process.children(recursive=True)]
+    return found
+
+
+def _end(processes: Sequence[psutil.Process], patience: float = 0.0) -> None:
+    """Ends those that have not ended by themselves."""
+    _, alive = psutil.wait_procs(processes, timeout=patience)
+    for process in alive:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(alive, timeout=1.0)
+
+
+def _let_workers_import_us() -> None:
+    """Workers get this process's environment but not its `sys.path`, which alone may lead to a checkout."""
+    home = str(Path(__file__).parents[2])
+    known = os.environ.get("PYTHONPATH", "")
+    if Path(home).name != "site-packages" and home not in known.split(os.pathsep):
+        os.environ["PYTHONPATH"] = os.pathsep.join([home, known] if known else [home])
+
+
+def _last_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
+
+
+def _why_it_died(error: BaseException) -> str:
+    text = str(error)
+    if (
+        "memory monitor" in text
+        or "OutOfMemory" in type(error).__name__
+        or "due to the node running low on memory" in text
+    ):
+        return "its machine ran out of memory; use fewer renderers"
+    if "node" in text and ("died" in text or "terminated" in text) and "exit detail" not in text:
+        return "its machine went away"
+    return "its process was killed, ran out of memory or crashed"

@@ -1,0 +1,119 @@
+"""The bookkeeping of one film: how it is cut, what each part is called in the store, and what is still to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sgen_ray import __version__
+from sgen_ray.engine.actors import BlendSpec
+from sgen_ray.engine.config import EngineConfig
+from sgen_ray.engine.stored import has_segment, stored_segment, stored_stats
+from sgen_ray.jobs.artifacts import Artifacts
+from sgen_ray.jobs.fingerprints import Backend, segment_fingerprint, window_fingerprint
+from sgen_ray.measures import FilmStats, report
+from sgen_ray.media.concat import concat, provenance
+from sgen_ray.media.encode import BT709, H264, Encoding
+from sgen_ray.shapes import Grid
+from sgen_ray.types import Plan, Report, VideoRequest, Window
+from sgen_ray.windows import segments, split
+
+
+@dataclass(frozen=True)
+class Part:
+    """One segment: latent frames [start, stop), pixel frames from `frame_start`, and the windows that show in it."""
+
+    index: int
+    start: int
+    stop: int
+    frame_start: int
+    windows: tuple[int, ...]
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Film:
+    """Everything about a film that follows from its plan; `window_names` are fingerprints, by window."""
+
+    plan: Plan
+    windows: tuple[Window, ...]
+    window_names: tuple[str, ...]
+    parts: tuple[Part, ...]
+    blend: BlendSpec
+    encoding: Encoding
+
+
+@dataclass(frozen=True)
+class Todo:
+    """What the store does not have yet.
+
+    Attributes:
+        render: windows to paint; add: windows that are stored and that a missing segment needs.
+        segments: segments to decode and encode.
+    """
+
+    render: tuple[Window, ...]
+    add: tuple[Window, ...]
+    segments: frozenset[int]
+
+
+def cut(request: VideoRequest, grid: Grid, engine: EngineConfig) -> tuple[Window, ...]:
+    """The windows of a film that is yet to be planned."""
+    return split(grid.latent_frames(grid.frames(request.seconds)), grid.unit, engine.window, engine.overlap)
+
+
+def lay_out(plan: Plan, halo: tuple[int, int], model: str, backend: Backend, engine: EngineConfig) -> Film:
+    """Cuts the film and names its parts. `model` is the fingerprint of the weights that render."""
+    grid, request = plan.grid, plan.request
+    windows = split(plan.latent_frames, grid.unit, engine.window, engine.overlap)
+    names = tuple(window_fingerprint(plan, window, model, backend) for window in windows)
+    encoding = Encoding(request.width, request.height, request.fps, grid.fps)
+    settings = {"encoding": encoding, "h264": H264, "colours": BT709, "encoder": _encoder_version()}
+    parts = []
+    for index, (start, stop) in enumerate(segments(plan.latent_frames, engine.segment)):
+        first, last = start - halo[0], stop + halo[1]
+        shown = [window for window in windows if window.start < last and first < window.stop]
+        frame_start, frame_stop = grid.pixel_range(start, stop)
+        name = segment_fingerprint(
+            [(window, names[window.index]) for window in shown],
+            start,
+            stop,
+            min(frame_stop, plan.frames),
+            halo,
+            settings,
+        )
+        parts.append(Part(index, start, stop, frame_start, tuple(window.index for window in shown), name))
+    blend = BlendSpec(windows, grid, halo, plan.frames, engine.segment)
+    return Film(plan, windows, names, tuple(parts), blend, encoding)
+
+
+def to_do(film: Film, artifacts: Artifacts) -> Todo:
+    """Only segments that are missing, and only windows that show in one of these."""
+    missing = [part for part in film.parts if not has_segment(artifacts, part.fingerprint)]
+    needed = sorted({window for part in missing for window in part.windows})
+    stored = {index for index in needed if artifacts.exists("window", film.window_names[index])}
+    return Todo(
+        render=tuple(film.windows[index] for index in needed if index not in stored),
+        add=tuple(film.windows[index] for index in needed if index in stored),
+        segments=frozenset(part.index for part in missing),
+    )
+
+
+def join(film: Film, artifacts: Artifacts, output: Path, model: str) -> tuple[int, Report]:
+    """Joins the stored segments to the film at `output`, without touching their pictures; frames and figures of it."""
+    plan = film.plan
+    stats = FilmStats()
+    for part in film.parts:
+        stats.add(stored_stats(artifacts, part.fingerprint, part.index))
+    pictures = (stored_segment(artifacts, part.fingerprint, part.index) for part in film.parts)
+    frames = concat(pictures, output, plan.request.fps, provenance(plan.request, plan.grid, model, __version__))
+    return frames, report(stats, film.windows, plan.shot_starts, plan.grid)
+
+
+def _encoder_version() -> str:
+    import imageio_ffmpeg
+
+    try:
+        return str(imageio_ffmpeg.get_ffmpeg_version())
+    except (RuntimeError, OSError):  # the encoder itself will say what is wrong
+        return "none"

@@ -1,0 +1,108 @@
+"""The runtime without Ray: each worker is a thread of this process. For tests, notebooks and small machines."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
+from typing import Any
+
+from sgen_ray.engine.machine import Machine, this_machine
+from sgen_ray.engine.runtime import Call, Demand, WorkerDied
+from sgen_ray.errors import Cancelled
+
+
+class LocalCall:
+    def __init__(self, future: Future[tuple[Any, Any]]) -> None:
+        self.future = future
+
+    @property
+    def payload(self) -> LocalCall:
+        return self
+
+    def result(self) -> Any:
+        return self._pair()[0]
+
+    def value(self) -> Any:
+        return self._pair()[1]
+
+    def _pair(self) -> tuple[Any, Any]:
+        try:
+            return self.future.result(timeout=0)
+        except CancelledError:
+            raise Cancelled("cancelled before it began") from None
+
+
+class LocalWorker:
+    """A thread that was killed ends its running call at its next step, as no thread can be ended from outside."""
+
+    def __init__(self, actor: type, args: Sequence[Any], canceled: threading.Event) -> None:
+        self.killed = threading.Event()
+        self._canceled = canceled
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=actor.__name__)
+        self._actor = actor(lambda: canceled.is_set() or self.killed.is_set(), *args)
+
+    def call(self, method: str, *args: Any) -> LocalCall:
+        return LocalCall(self._thread.submit(self._run, method, args))
+
+    def status(self) -> LocalCall:
+        future: Future[tuple[Any, Any]] = Future()
+        future.set_result((self._actor.status(), None))
+        return LocalCall(future)
+
+    def kill(self) -> None:
+        self.killed.set()
+
+    def join(self) -> None:
+        self._thread.shutdown(wait=True)
+
+    def _run(self, method: str, args: Sequence[Any]) -> tuple[Any, Any]:
+        if self.killed.is_set():
+            raise WorkerDied("the worker was killed")
+        try:
+            given = [arg.value() if isinstance(arg, LocalCall) else arg for arg in args]
+            answer = getattr(self._actor, method)(*given)
+        except WorkerDied:  # a test may raise it, in place of a crash
+            self.kill()
+            raise
+        except Cancelled:
+            if self.killed.is_set() and not self._canceled.is_set():
+                raise WorkerDied("the worker was killed") from None
+            raise
+        return answer  # type: ignore[no-any-return]
+
+
+class LocalRuntime:
+    def __init__(self) -> None:
+        self._canceled = threading.Event()
+        self._workers: list[LocalWorker] = []
+
+    @property
+    def machine(self) -> Machine:
+        return this_machine()
+
+    def start(self, actor: type, args: Sequence[Any], demand: Demand) -> LocalWorker:
+        worker = LocalWorker(actor, args, self._canceled)
+        self._workers.append(worker)
+        return worker
+
+    def share(self, value: Any) -> Any:
+        return value
+
+    def wait(self, calls: Sequence[Call], timeout: float) -> list[Call]:
+        futures = [call.future for call in calls if isinstance(call, LocalCall)]
+        done, _ = wait(futures, timeout, FIRST_COMPLETED)
+        return [call for call in calls if isinstance(call, LocalCall) and call.future in done]
+
+    def cancel(self, calls: Sequence[Call]) -> None:
+        self._canceled.set()
+        for call in calls:
+            if isinstance(call, LocalCall):
+                call.future.cancel()
+
+    def close(self) -> None:
+        self._canceled.set()
+        for worker in self._workers:
+            worker.kill()
+        for worker in self._workers:
+            worker.join()

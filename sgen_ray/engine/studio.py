@@ -1,0 +1,159 @@
+"""Where a film is made: a runtime, the workers on it, and the store."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sgen_ray.engine import actors
+from sgen_ray.engine.cluster import RayRuntime
+from sgen_ray.engine.config import EngineConfig
+from sgen_ray.engine.crew import TICK, Crew, Done, Task, finished, settle_until
+from sgen_ray.engine.events import PlanStep, WindowStep
+from sgen_ray.engine.local import LocalRuntime
+from sgen_ray.engine.machine import choose
+from sgen_ray.engine.policy import RetryPolicy
+from sgen_ray.engine.runtime import Demand, Runtime
+from sgen_ray.engine.watch import Watch
+from sgen_ray.errors import PlanError
+from sgen_ray.jobs.artifacts import Artifacts
+from sgen_ray.jobs.fingerprints import local_backend, plan_fingerprint
+from sgen_ray.jobs.plan_file import plan_from_bytes, plan_to_bytes
+from sgen_ray.protocols import ModelFactory
+from sgen_ray.types import Plan, VideoRequest
+
+STOP_WITHIN = 5.0
+"""Seconds that running calls are given to stop at their next step before their processes are ended."""
+
+
+class Studio:
+    """One film's workers. `windows` is what they are to share; hardware is taken to be alike on all machines."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        factory: ModelFactory,
+        artifacts: Artifacts,
+        engine: EngineConfig,
+        watch: Watch,
+        windows: int,
+    ) -> None:
+        self.runtime, self.artifacts, self.watch = runtime, artifacts, watch
+        self._factory, self._engine = factory, engine
+        machine = runtime.machine
+        self.layout = choose(machine, windows, engine.renderers, engine.threads, engine.device)
+        self.backend = local_backend(self.layout.device, machine.accelerator)
+        self.model = factory.fingerprint()
+        self._crews: list[Crew] = []
+
+    def stored_plan(self, request: VideoRequest) -> Plan | None:
+        """The plan of an earlier run of the same request, whatever its size, frame rate and rendering steps were."""
+        data = self.artifacts.get("plan", plan_fingerprint(request, self.model, self.backend))
+        try:
+            return None if data is None else replace(plan_from_bytes(data), request=request)
+        except PlanError:  # of an older version
+            return None
+
+    def check(self, plan: Plan) -> None:
+        """Raises PlanError where the plan is not this model's."""
+        if plan.grid != self._factory.grid or plan.model_fingerprint != self.model:
+            raise PlanError(
+                f"the plan was made by another model than {self._factory.name!r}; "
+                "name the model that made it with --model, or plan again"
+            )
+
+    def planner(self) -> Crew:
+        layout = self.layout
+        demand = Demand(gpus=layout.gpus)
+        return self._crew("planner", actors.Planner, (self._factory, layout.device, layout.planner_threads), demand)
+
+    def renderers(self, most: int | None = None) -> Crew:
+        """As many as the layout says, and no more than `most`."""
+        layout = self.layout
+        arguments = (self._factory, layout.device, layout.threads, self.artifacts.uri)
+        size = layout.renderers if most is None else max(1, min(layout.renderers, most))
+        demand = Demand(layout.cpus, layout.gpus)
+        return self._crew("renderer", actors.Renderer, arguments, demand, size=size, depth=self._engine.in_flight)
+
+    def stitcher(self, spec: actors.BlendSpec, encoding: Any, joined: Sequence[Any]) -> Crew:
+        """`joined` is looked at again for each stitcher that must replace another."""
+        arguments = (spec, encoding, self.artifacts.uri, joined)
+        return self._crew("stitcher", actors.Stitcher, arguments, Demand())
+
+    def make_plan(self, planner: Crew, request: VideoRequest) -> Plan:
+        """Plans and stores the plan. The planner is let go: its GPU is needed for a renderer."""
+        self.wait_for(planner)
+        planner.submit(Task("plan", 0, (request,)))
+        with self.watch.phase("plan"):
+            plan: Plan = next(done.result for done in list(self.finished()))
+        planner.close()
+        data = plan_to_bytes(plan)
+        self.artifacts.put("plan", plan_fingerprint(request, self.model, self.backend), data)
+        return plan_from_bytes(data)  # arrays of its own: those that Ray gives end with the cluster
+
+    def preview(self, plan: Plan) -> NDArray[np.uint8]:
+        """One thumbnail a semantic step, [S, H, W, 3]."""
+        planner = self.planner()
+        self.wait_for(planner)
+        planner.submit(Task("preview", 0, (plan,)))
+        return np.array(next(done.result for done in list(self.finished())))
+
+    def wait_for(self, crew: Crew) -> None:
+        """Until one of this crew has loaded its model."""
+        settle_until(self.runtime, self._crews, lambda: crew.ready > 0, self._look)
+        self.watch.loaded()
+
+    def finished(self) -> Iterator[Done]:
+        """Finished tasks of all crews until none is left, while steps are told and memory is gauged."""
+        return finished(self.runtime, self._crews, self._look)
+
+    def stop(self) -> None:
+        """Asks every running call to stop, and waits for it as long as a step may take."""
+        calls = [call for crew in self._crews for call in crew.calls()]
+        self.runtime.cancel(calls)
+        until = time.monotonic() + STOP_WITHIN
+        while calls and time.monotonic() < until:
+            done = {id(call) for call in self.runtime.wait(calls, TICK)}
+            calls = [call for call in calls if id(call) not in done]
+
+    def _crew(
+        self, name: str, actor: type, arguments: tuple[Any, ...], demand: Demand, *, size: int = 1, depth: int = 1
+    ) -> Crew:
+        self.watch.begin("load")
+        crew = Crew(
+            name,
+            self.runtime,
+            lambda: self.runtime.start(actor, arguments, demand),
+            self.watch.tell,
+            RetryPolicy(self._engine.max_attempts, self._engine.max_deaths),
+            size=size,
+            depth=depth,
+            timeout=self._engine.start_timeout,
+        )
+        self._crews.append(crew)
+        return crew
+
+    def _look(self) -> None:
+        self.watch.gauge()
+        for crew in self._crews:
+            for worker, status in crew.statuses():
+                if status.total and status.method == "plan":
+                    self.watch.tell(PlanStep(status.done, status.total))
+                elif status.total and status.method == "render":
+                    self.watch.tell(WindowStep(status.index, worker, status.done, status.total))
+
+
+@contextmanager
+def opened(engine: EngineConfig) -> Iterator[Runtime]:
+    """A runtime that is closed whatever happens."""
+    runtime: Runtime = LocalRuntime() if engine.in_process else RayRuntime(engine.address, engine.object_store_mib)
+    try:
+        yield runtime
+    finally:
+        runtime.close()

@@ -1,0 +1,85 @@
+"""Clocks and the memory gauge of one film.
+
+`wall` of a `Video`, in seconds. Phases overlap, so they do not add up to the total:
+    load      from the start until the first worker was ready to work: Ray, processes, weights
+    plan      the planner's call
+    render, decode, encode    from the first start to the last end of the phase's calls
+    render_busy, decode_busy, encode_busy    the sum over all its calls, on all workers
+    join      making one file of the segments, and the figures
+    total     until the film lay at its place, before processes were ended; total - load is what a warm pool would take
+A phase in which nothing was to be done is missing.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sgen_ray.engine.events import Event, OnEvent, Phase, PhaseFinished, PhaseStarted
+from sgen_ray.engine.machine import tree_memory
+
+MEMORY_EVERY = 1.0
+"""Seconds between two looks at the memory of all processes; a look takes some milliseconds."""
+
+
+class Watch:
+    def __init__(self, on_event: OnEvent | None) -> None:
+        self._on_event = on_event
+        self._began = time.perf_counter()
+        self._spans: dict[Phase, tuple[float, float]] = {}
+        self._begun: set[Phase] = set()
+        self._busy: dict[Phase, float] = {}
+        self._looked = 0.0
+        self.peak_memory = 0
+
+    def tell(self, event: Event) -> None:
+        if self._on_event is not None:
+            self._on_event(event)
+
+    @contextmanager
+    def phase(self, phase: Phase) -> Iterator[None]:
+        """The driver's own work, or work that it waits for."""
+        began = time.perf_counter()
+        self.begin(phase)
+        yield
+        self._span(phase, began, time.perf_counter())
+        self.finished(phase)
+
+    def begin(self, phase: Phase) -> None:
+        """The first call of this phase is about to be made."""
+        if phase not in self._begun:
+            self._begun.add(phase)
+            self.tell(PhaseStarted(phase))
+
+    def loaded(self) -> None:
+        """A worker is ready to work; the first one counts."""
+        if "load" not in self._spans:
+            self._span("load", self._began, time.perf_counter())
+            self.finished("load")
+
+    def did(self, phase: Phase, seconds: float) -> None:
+        """A worker's call of this phase has just ended, after so many seconds."""
+        now = time.perf_counter()
+        self._span(phase, now - seconds, now)
+        self._busy[phase] = self._busy.get(phase, 0.0) + seconds
+
+    def finished(self, phase: Phase) -> None:
+        start, stop = self._spans[phase]
+        self.tell(PhaseFinished(phase, stop - start))
+
+    def gauge(self) -> None:
+        """Looks at the memory of this process and those it started, if the last look was long enough ago."""
+        if time.perf_counter() - self._looked >= MEMORY_EVERY:
+            self.peak_memory = max(self.peak_memory, tree_memory(os.getpid()))
+            self._looked = time.perf_counter()
+
+    def wall(self) -> dict[str, float]:
+        spans = {str(phase): stop - start for phase, (start, stop) in self._spans.items()}
+        busy = {f"{phase}_busy": seconds for phase, seconds in self._busy.items()}
+        return {**spans, **busy, "total": time.perf_counter() - self._began}
+
+    def _span(self, phase: Phase, start: float, stop: float) -> None:
+        first, last = self._spans.get(phase, (start, stop))
+        self._spans[phase] = min(first, start), max(last, stop)

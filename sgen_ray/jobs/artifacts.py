@@ -1,0 +1,97 @@
+"""The store of finished work: bytes under a kind and a fingerprint of all that they depend on.
+
+An artifact never changes, so it needs no locks: whoever makes it again makes the same. It lies at
+`<root>/<kind>/<fingerprint>/<sha256 of the content>`: the name proves the content, so a file that a crash or a bad disk
+left broken is seen, removed and made again, and any tool can open what is stored as it is.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from pyarrow import fs
+
+from sgen_ray.errors import OutputError
+
+
+class Artifacts:
+    """A folder or any URI that `pyarrow.fs` opens: "runs", "file:///runs", "s3://bucket/prefix", "gs://bucket/prefix".
+
+    Small and picklable by its `uri`; every process opens its own.
+
+    Raises:
+        OutputError: the store cannot be opened or written, or is full.
+    """
+
+    def __init__(self, uri: str | Path) -> None:
+        remote = "://" in str(uri)
+        self.uri = str(uri) if remote else str(Path(uri).expanduser().absolute())
+        with self._translated():
+            if remote:
+                self._fs, self._root = fs.FileSystem.from_uri(self.uri)
+            else:
+                self._fs, self._root = fs.LocalFileSystem(), self.uri
+
+    def __reduce__(self) -> tuple[type[Artifacts], tuple[str]]:
+        return Artifacts, (self.uri,)
+
+    def get(self, kind: str, fingerprint: str) -> bytes | None:
+        """The artifact, or None where there is none or only a broken one, which is removed."""
+        with self._translated():
+            for path in self._paths(kind, fingerprint):
+                try:
+                    with self._fs.open_input_stream(path) as stream:
+                        data: bytes = stream.read()
+                except FileNotFoundError:  # another process found it broken too
+                    continue
+                if hashlib.sha256(data).hexdigest() == path.rsplit("/", 1)[1]:
+                    return data
+                self._remove(path)
+        return None
+
+    def exists(self, kind: str, fingerprint: str) -> bool:
+        """True where an intact one is; it is read and checked, as a promise that `get` will find it."""
+        return self.get(kind, fingerprint) is not None
+
+    def put(self, kind: str, fingerprint: str, data: bytes) -> None:
+        """Stores it whole or not at all."""
+        folder = f"{self._root}/{kind}/{fingerprint}"
+        path = f"{folder}/{hashlib.sha256(data).hexdigest()}"
+        # An object store shows an object only when it is complete; a folder shows a file from its first byte.
+        local = isinstance(self._fs, fs.LocalFileSystem)
+        written = f"{self._root}/.unfinished/{uuid.uuid4().hex}" if local else path
+        with self._translated():
+            try:
+                if local:
+                    self._fs.create_dir(f"{self._root}/.unfinished")
+                    self._fs.create_dir(folder)
+                with self._fs.open_output_stream(written) as stream:
+                    stream.write(data)
+                if local:
+                    self._fs.move(written, path)
+            except BaseException:
+                self._remove(written)
+                raise
+
+    def _paths(self, kind: str, fingerprint: str) -> list[str]:
+        selector = fs.FileSelector(f"{self._root}/{kind}/{fingerprint}", allow_not_found=True)
+        return sorted(info.path for info in self._fs.get_file_info(selector) if info.type == fs.FileType.File)
+
+    def _remove(self, path: str) -> None:
+        with suppress(FileNotFoundError):
+            self._fs.delete_file(path)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, ValueError) as error:  # pyarrow raises ArrowInvalid, a ValueError, for a URI it cannot read
+            if getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error):
+                raise OutputError(f"the store {self.uri} is full; make room or choose another with --store") from error
+            reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+            raise OutputError(f"cannot use the store {self.uri}: {reason}; choose another with --store") from error

@@ -1,0 +1,164 @@
+"""Names of artifacts: sha256 over canonical JSON of everything that an artifact depends on, and of nothing else.
+
+Too little in a fingerprint gives a wrong film, too much renders again for nothing. What a window may depend on is cut
+out of the plan by `visible`, and the renderer is given no more than that.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sgen_ray.types import Latents, Plan, VideoRequest, Window
+
+# Raised when the engine's own arithmetic changes: which part of the plan a window sees, or how overlaps are blended.
+ENGINE_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Backend:
+    """What the same weights need to give the same bits: one film stays within one of these."""
+
+    hardware: str
+    torch: str
+    dtype: str
+    attention: str = "sdpa"
+
+
+def local_backend(device: str, accelerator: str = "") -> Backend:
+    """This machine's, without importing torch. `accelerator` is the GPU's name; CPUs are told apart by maker and
+    vector unit, which choose the kernels."""
+    try:
+        torch = version("torch")
+    except PackageNotFoundError:
+        torch = "none"
+    if device == "cpu":
+        return Backend(_cpu(), torch, "float32")
+    return Backend(f"{device} {accelerator}".strip(), torch, "bfloat16")
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return f"cpu {platform.machine()}"
+    facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    flags = set(facts.get("flags", "").split())
+    vectors = [name for name in ("avx2", "avx512f", "avx512_bf16", "amx_tile") if name in flags]
+    return " ".join(["cpu", platform.machine(), facts.get("vendor_id", ""), *vectors]).replace("  ", " ")
+
+
+def fingerprint(value: Any) -> str:
+    """sha256, in hex, of a value made of JSON's types, dataclasses, tuples and arrays. NaN is refused."""
+    text = json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, np.ndarray):
+        content = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
+        return {"dtype": value.dtype.str, "shape": list(value.shape), "sha256": content}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def plan_fingerprint(request: VideoRequest, model: str, backend: Backend) -> str:
+    """Of a plan: not of the finished film's size and frame rate, nor of the renderer's steps."""
+    return fingerprint(
+        {
+            "kind": "plan",
+            "engine": ENGINE_VERSION,
+            "shots": request.shots,
+            "seed": request.seed,
+            "plan_steps": request.plan_steps,
+            "guidance": request.guidance,
+            "negative_prompt": request.negative_prompt,
+            "model": model,
+            "backend": backend,
+        }
+    )
+
+
+def visible_shots(plan: Plan, window: Window) -> range:
+    """Shots that have a latent frame in the window."""
+    stops = [*plan.shot_starts[1:], plan.latent_frames]
+    shown = [
+        shot
+        for shot, (start, stop) in enumerate(zip(plan.shot_starts, stops, strict=True))
+        if start < window.stop and window.start < stop
+    ]
+    return range(shown[0], shown[-1] + 1)
+
+
+def visible(plan: Plan, window: Window) -> Plan:
+    """The plan as a window may see it: semantic steps outside its range and text of other shots are zero."""
+    first, last = plan.grid.semantic_range(window.start, window.stop)
+    shots = visible_shots(plan, window)
+    semantic, text, mask = np.zeros_like(plan.semantic), np.zeros_like(plan.text), np.zeros_like(plan.text_mask)
+    semantic[first:last] = plan.semantic[first:last]
+    text[shots.start : shots.stop] = plan.text[shots.start : shots.stop]
+    mask[shots.start : shots.stop] = plan.text_mask[shots.start : shots.stop]
+    return dataclasses.replace(plan, semantic=semantic, text=text, text_mask=mask)
+
+
+def window_fingerprint(
+    plan: Plan, window: Window, model: str, backend: Backend, held: Mapping[int, Latents] | None = None
+) -> str:
+    """Of a window's latents. Shots are named by their place in the window, so that a change in one shot leaves the
+    windows of the others; `held` are the known latents, by absolute latent frame."""
+    first, last = plan.grid.semantic_range(window.start, window.stop)
+    shots = visible_shots(plan, window)
+    request = plan.request
+    return fingerprint(
+        {
+            "kind": "window",
+            "engine": ENGINE_VERSION,
+            "grid": plan.grid,
+            "start": window.start,
+            "stop": window.stop,
+            "semantic": plan.semantic[first:last],
+            "text": plan.text[shots.start : shots.stop],
+            "text_mask": plan.text_mask[shots.start : shots.stop],
+            "shot_starts": [plan.shot_starts[shot] - window.start for shot in shots],
+            "seed": request.seed,
+            "steps": request.steps,
+            "guidance": request.guidance,
+            "negative_prompt": request.negative_prompt,
+            "model": model,
+            "backend": backend,
+            "held": {} if held is None else held,
+        }
+    )
+
+
+def segment_fingerprint(
+    windows: Iterable[tuple[Window, str]], start: int, stop: int, frame_stop: int, halo: Sequence[int], output: Any
+) -> str:
+    """Of a segment's encoded bytes: the windows that it is blended from with their fingerprints, its latent frames,
+    the pixel frame that it is trimmed to, the decoder's halo and the settings of the encoder."""
+    return fingerprint(
+        {
+            "kind": "segment",
+            "engine": ENGINE_VERSION,
+            "windows": [[window.start, window.left, window.right, name] for window, name in windows],
+            "start": start,
+            "stop": stop,
+            "frame_stop": frame_stop,
+            "halo": halo,
+            "output": output,
+        }
+    )

@@ -1,0 +1,104 @@
+"""Encoded segments become one MP4: a stream copy with exact times, so that no picture is encoded twice."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+
+from sgen_ray.errors import EngineError, OutputError
+from sgen_ray.media.files import replacing
+from sgen_ray.shapes import Grid
+from sgen_ray.types import VideoRequest
+
+
+def concat(parts: Iterable[bytes], path: Path, fps: int, metadata: Mapping[str, str] | None = None) -> int:
+    """Joins raw H.264 segments, given in the film's order, into a faststart MP4 at `path`; returns its frames.
+
+    Frame k is shown at exactly k / fps. `parts` is read one at a time; empty ones add nothing. The file appears under
+    its name only when it is whole.
+
+    Raises:
+        OutputError: it cannot be written: no folder, no permission, no space.
+        EngineError: a segment is not what `encode` makes, or there is none.
+    """
+    with replacing(path) as temporary:
+        frames = _mux((part for part in parts if part), temporary, fps, metadata or {})
+        # A muxer may notice late, or never, that the last bytes found no room.
+        try:
+            with av.open(str(temporary)) as written:
+                found = sum(packet.size > 0 for packet in written.demux(video=0))
+        except av.FFmpegError:
+            found = 0
+        if found != frames:
+            raise OutputError(f"cannot write {path}: only {found} of {frames} frames arrived on the disk; is it full?")
+    return frames
+
+
+def provenance(request: VideoRequest, grid: Grid, fingerprint: str, version: str) -> dict[str, str]:
+    """Metadata for `concat`: the prompt as title and, as JSON in the comment, how to make the film again."""
+    prompt = " ".join(" | ".join(shot.prompt for shot in request.shots).split())
+    native = f"{grid.width}x{grid.height}@{grid.fps}"
+    output = f"{request.width}x{request.height}@{request.fps}"
+    comment: dict[str, Any] = {
+        "prompt": prompt,
+        "negative_prompt": request.negative_prompt,
+        "shots": [{"prompt": shot.prompt, "seconds": shot.seconds} for shot in request.shots],
+        "seed": request.seed,
+        "steps": request.steps,
+        "plan_steps": request.plan_steps,
+        "guidance": request.guidance,
+        "model": request.model,
+        "fingerprint": fingerprint,
+        "version": version,
+        "native": native if native == output else f"{native}, resized and repeated to {output}",
+    }
+    # JSON escapes control characters and lone surrogates; a title cannot.
+    return {"title": "".join(letter for letter in prompt if letter.isprintable()), "comment": json.dumps(comment)}
+
+
+def _mux(parts: Iterable[bytes], path: Path, fps: int, metadata: Mapping[str, str]) -> int:
+    options = {"movflags": "+faststart", "fflags": "+bitexact"}
+    frames = 0
+    with av.open(str(path), "w", format="mp4", options=options) as film:
+        film.metadata.update(metadata)
+        stream, headers = None, None
+        for number, part in enumerate(parts):
+            with _segment(part, number) as (source, packets):
+                if stream is None:
+                    stream, headers = film.add_stream_from_template(source), source.codec_context.extradata
+                    stream.time_base = Fraction(1, fps)
+                elif source.codec_context.extradata != headers:
+                    raise EngineError(f"segment {number} was encoded with other settings than the first")
+                for packet in packets:
+                    packet.stream = stream
+                    packet.time_base = Fraction(1, fps)
+                    packet.pts = packet.dts = frames
+                    packet.duration = 1
+                    film.mux_one(packet)
+                    frames += 1
+        if stream is None:
+            raise EngineError("there is no segment to make a film of")
+    return frames
+
+
+@contextmanager
+def _segment(part: bytes, number: int) -> Iterator[tuple[av.VideoStream, list[av.Packet]]]:
+    """The stream and packets of a raw H.264 segment; open while they are copied, as they still point into it."""
+    trouble = EngineError(f"segment {number} is no H.264 stream that begins with a key frame")
+    try:
+        segment = av.open(io.BytesIO(part), "r", format="h264")
+    except av.FFmpegError as error:
+        raise trouble from error
+    with segment:
+        source = segment.streams.video[0]
+        packets = [packet for packet in segment.demux(source) if packet.size]
+        if not packets or not packets[0].is_keyframe or not source.width:
+            raise trouble
+        yield source, packets

@@ -1,0 +1,150 @@
+"""The tiny models' autoencoder: a fixed linear encoder and a streaming convolutional decoder.
+
+The encoder is a principal component analysis of 4x8x8 pixel blocks: linear, without overlap, ready before any
+training. The decoder is the transposed projection plus a learned residual; two temporal convolutions of three taps
+give it an exact halo of two latent frames on either side, so any run of frames decodes by itself.
+"""
+
+from __future__ import annotations
+
+import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from torch import Tensor, nn
+from torch.nn import functional
+
+HALO = (2, 2)
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions on [N, C, H, W]."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv1, self.conv2 = (nn.Conv2d(channels, channels, 3, padding=1) for _ in range(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.conv2(functional.silu(self.conv1(functional.silu(x))))
+
+
+class TemporalConv(nn.Module):
+    """A convolution over three latent frames; the film's ends repeat."""
+
+    def __init__(self, inputs: int, outputs: int, spatial: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv3d(inputs, outputs, (3, spatial, spatial), padding=(0, spatial // 2, spatial // 2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(torch.cat((x[:, :, :1], x, x[:, :, -1:]), 2))
+
+
+class Upsample(nn.Module):
+    """Twice the size by pixel shuffle."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, 4 * outputs, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.pixel_shuffle(self.conv(functional.silu(x)), 2)
+
+
+class TinyAutoencoder(ModelMixin, ConfigMixin):
+    """Frames [B, 3, T, H, W] in -1..1 <-> latents [B, C, T / 4, H / 8, W / 8] of about unit size."""
+
+    @register_to_config
+    def __init__(
+        self,
+        latent_channels: int = 32,
+        temporal_compression: int = 4,
+        spatial_compression: int = 8,
+        channels: tuple[int, int, int] = (96, 40, 24),
+    ) -> None:
+        super().__init__()
+        if spatial_compression != 8:
+            raise ValueError("TinyAutoencoder decodes at spatial_compression 8")
+        block = (temporal_compression, spatial_compression, spatial_compression)
+        self.encoder = nn.Conv3d(3, latent_channels, block, block, bias=False)
+        self.register_buffer("mean", torch.zeros(latent_channels))
+        self.register_buffer("scale", torch.ones(latent_channels))
+        self.register_buffer("sigma_data", torch.ones(latent_channels))
+        wide, middle, narrow = channels
+        self.mix = TemporalConv(latent_channels, wide, 3)
+        self.mix2 = TemporalConv(wide, wide, 1)
+        self.unfold = nn.Conv2d(wide, temporal_compression * middle, 1)
+        self.decoder = nn.Sequential(
+            ResidualBlock(middle), Upsample(middle, middle),
+            ResidualBlock(middle), Upsample(middle, narrow),
+            ResidualBlock(narrow), Upsample(narrow, 3),
+        )  # fmt: skip
+        keep_scale(self)
+        nn.init.zeros_(self.decoder[-1].conv.weight)
+
+    @property
+    def halo(self) -> tuple[int, int]:
+        return HALO
+
+    def encode(self, frames: Tensor) -> Tensor:
+        """Latents; a last incomplete block of frames is filled by repeating the last frame."""
+        missing = -frames.shape[2] % self.config.temporal_compression
+        if missing:
+            frames = torch.cat((frames, frames[:, :, -1:].expand(-1, -1, missing, -1, -1)), 2)
+        return (self.encoder(frames) - _channels(self.mean)) * _channels(self.scale)
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Frames [B, 3, 4 T, H, W]; exact away from cut edges by `halo`."""
+        batch, _, frames = latents.shape[:3]
+        weight = self.encoder.weight
+        linear = functional.conv_transpose3d(
+            latents / _channels(self.scale) + _channels(self.mean), weight, stride=weight.shape[2:]
+        )
+        x = self.mix(latents)
+        x = x + self.mix2(functional.silu(x))
+        x = self.unfold(functional.silu(x.transpose(1, 2).flatten(0, 1)))
+        x = x.unflatten(1, (self.config.temporal_compression, -1)).flatten(0, 1)
+        residual = self.decoder(x).unflatten(0, (batch, -1)).transpose(1, 2)
+        return linear + residual
+
+    @torch.no_grad()
+    def fit_encoder(self, frames: Tensor) -> float:
+        """Set the encoder to the leading principal components of frames [B, 3, T, H, W]; returns the variance kept.
+
+        Latents are divided by the square root of their deviation, then by one global factor, so that strong components
+        stay stronger than weak ones.
+        """
+        weight = self.encoder.weight
+        blocks = frames
+        for axis, size in zip((2, 3, 4), weight.shape[2:], strict=True):
+            blocks = blocks.unfold(axis, size, size)
+        rows = blocks.permute(0, 2, 3, 4, 1, 5, 6, 7).flatten(0, 3).flatten(1).double()
+        mean = rows.mean(0)
+        covariance = (rows - mean).T @ (rows - mean) / len(rows)
+        values, vectors = torch.linalg.eigh(covariance)
+        count = weight.shape[0]
+        components = vectors.flip(1)[:, :count].T
+        components = components * components.sum(1, keepdim=True).sign().where(components.sum(1, keepdim=True) != 0, torch.ones(()).double())
+        deviation = values.flip(0)[:count].clamp_min(1e-8).sqrt()
+        weight.copy_(components.reshape(weight.shape))
+        self.mean.copy_(components @ mean)
+        scale = deviation.rsqrt()
+        scale = scale / (deviation * scale).square().mean().sqrt()
+        self.scale.copy_(scale)
+        self.sigma_data.copy_(deviation * scale)
+        return float(values.flip(0)[:count].sum() / values.sum())
+
+
+def keep_scale(module: nn.Module) -> None:
+    """Initialise convolutions so that activations keep their scale without normalisation layers.
+
+    torch's default shrinks a signal by two thirds a layer: after ten layers a decoder learns next to nothing.
+    """
+    for name, layer in module.named_modules():
+        if isinstance(layer, (nn.Conv2d, nn.Conv3d)) and layer.bias is not None:
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            nn.init.zeros_(layer.bias)
+            if name.endswith("conv2"):
+                nn.init.zeros_(layer.weight)
+
+
+def _channels(x: Tensor) -> Tensor:
+    return x.reshape(1, -1, 1, 1, 1)

@@ -1,0 +1,239 @@
+"""The two diffusion transformers: one class, two configurations.
+
+RendererDiT denoises VAE latents with in-context semantic tokens and shifted-window attention; PlannerDiT denoises the
+semantic tokens themselves with full attention. Every frame has its own time t, so any frame can be held (t = 0).
+With no semantic tokens and one window over the clip, the network equals diffusers' WanTransformer3DModel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.embeddings import get_timestep_embedding
+from diffusers.models.modeling_utils import ModelMixin
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sgen_ray.models.block import Block, LayerNorm, Text
+from sgen_ray.models.rope import centres, grid_positions, rope
+from sgen_ray.models.spans import Run, runs, span_attention
+
+
+@dataclass(frozen=True)
+class Conditioning:
+    """What a network is told beside the noisy frames.
+
+    Attributes:
+        text: [B, K, L, D_text] embeddings of the K shots; text_mask: [B, K, L] bool, None: all tokens count.
+        shot: [B, T] index of each frame's shot, None: every frame sees all text.
+        first: absolute latent frame of frame 0; it anchors the attention spans.
+        semantic: [B, C_s, S, h, w] tokens of the same stretch of film, or None.
+        anchors: [B, C, A, H, W] known clean frames to look at, or None; anchor_times: [B, A] their frame number
+            relative to frame 0, anywhere in the film; anchor_shot: [B, A] index of their shots.
+        shot_clock: [B, T, 2] frames since the shot began and until it ends, for a planner.
+    """
+
+    text: Tensor
+    text_mask: Tensor | None = None
+    shot: Tensor | None = None
+    first: int = 0
+    semantic: Tensor | None = None
+    anchors: Tensor | None = None
+    anchor_times: Tensor | None = None
+    anchor_shot: Tensor | None = None
+    shot_clock: Tensor | None = None
+
+
+class TimeTextEmbedding(nn.Module):
+    """Wan's condition embedder: sinusoidal time to D and 6 D, text to D."""
+
+    def __init__(self, dim: int, freq_dim: int, text_dim: int) -> None:
+        super().__init__()
+        self.freq_dim = freq_dim
+        self.time_embedder = nn.ModuleDict({"linear_1": nn.Linear(freq_dim, dim), "linear_2": nn.Linear(dim, dim)})
+        self.time_proj = nn.Linear(dim, 6 * dim)
+        self.text_embedder = nn.ModuleDict({"linear_1": nn.Linear(text_dim, dim), "linear_2": nn.Linear(dim, dim)})
+
+    def time(self, t: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """t [B, F] in 0..1 -> ([B, F, D], [B, F, 6, D])."""
+        wave = get_timestep_embedding(
+            1000 * t.flatten().float(), self.freq_dim, flip_sin_to_cos=True, downscale_freq_shift=0
+        )
+        linear_1, linear_2 = self.time_embedder["linear_1"], self.time_embedder["linear_2"]
+        out = linear_2(functional.silu(linear_1(wave.to(dtype))))
+        six = self.time_proj(functional.silu(out))
+        return out.unflatten(0, t.shape), six.unflatten(-1, (6, -1)).unflatten(0, t.shape)
+
+    def text(self, text: Tensor) -> Tensor:
+        linear_1, linear_2 = self.text_embedder["linear_1"], self.text_embedder["linear_2"]
+        return linear_2(functional.gelu(linear_1(text), approximate="tanh"))
+
+
+class VideoDiT(ModelMixin, ConfigMixin):
+    """A Wan2.1 diffusion transformer over frames of latent patches.
+
+    Args (those that Wan does not have): semantic_channels: width of in-context semantic tokens, 0 for none;
+    semantic_stride: latent frames a semantic step; attention_span: frames attended at once, 0 for all, shifted by
+    half in odd layers; spatial_embedding: add a fixed sine embedding of row and column; refiner_channels: a small
+    convolutional head that smooths over patch borders; shot_clock: embed the distance to the shot's two ends.
+    """
+
+    _supports_gradient_checkpointing = False
+    _repeated_blocks = ["Block"]
+    _no_split_modules = ["Block"]
+
+    @register_to_config
+    def __init__(
+        self,
+        patch_size: tuple[int, int, int] = (1, 2, 2),
+        num_attention_heads: int = 12,
+        attention_head_dim: int = 128,
+        in_channels: int = 16,
+        out_channels: int = 16,
+        text_dim: int = 4096,
+        freq_dim: int = 256,
+        ffn_dim: int = 8960,
+        num_layers: int = 30,
+        eps: float = 1e-6,
+        semantic_channels: int = 0,
+        semantic_stride: int = 2,
+        attention_span: int = 0,
+        spatial_embedding: bool = False,
+        refiner_channels: int = 0,
+        shot_clock: bool = False,
+    ) -> None:
+        super().__init__()
+        dim = num_attention_heads * attention_head_dim
+        self.patch_embedding = nn.Conv3d(in_channels, dim, tuple(patch_size), tuple(patch_size))
+        self.condition_embedder = TimeTextEmbedding(dim, freq_dim, text_dim)
+        self.blocks = nn.ModuleList([Block(dim, num_attention_heads, ffn_dim, eps) for _ in range(num_layers)])
+        self.norm_out = LayerNorm(dim, eps, elementwise_affine=False)
+        self.proj_out = nn.Linear(dim, out_channels * patch_size[0] * patch_size[1] * patch_size[2])
+        self.scale_shift_table = nn.Parameter(torch.randn(1, 2, dim) / dim**0.5)
+        self.semantic_embedding: nn.Module | None = None
+        self.refiner: nn.Module | None = None
+        self.clock_embedding: nn.Module | None = None
+        if semantic_channels:
+            self.semantic_embedding = nn.Sequential(nn.Linear(semantic_channels, dim), nn.SiLU(), nn.Linear(dim, dim))
+        if refiner_channels:
+            self.refiner = _refiner(in_channels + out_channels, refiner_channels, out_channels)
+        if shot_clock:
+            self.clock_embedding = nn.Sequential(nn.Linear(8, dim), nn.SiLU(), nn.Linear(dim, dim))
+        for layer in (self.proj_out, self.condition_embedder.time_proj):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, x: Tensor, t: Tensor, c: Conditioning) -> Tensor:
+        """x [B, C, T, H, W] at per-frame times t [B, T] -> the network's answer in the same shape."""
+        config = self.config
+        p_t, p_h, p_w = config.patch_size
+        frames, height, width = x.shape[2] // p_t, x.shape[3] // p_h, x.shape[4] // p_w
+        count = 0 if c.anchors is None else c.anchors.shape[2]
+        x_in = x if c.anchors is None else torch.cat((x, c.anchors.to(x.dtype)), 2)
+        times = torch.arange(frames, device=x.device).float()
+        tokens = self._embed(x_in)
+        place = grid_positions(times, torch.arange(height, device=x.device), torch.arange(width, device=x.device))
+        ropes = [self._rope(place, c.anchor_times, frames)]
+        levels = [t[:, ::p_t] if count == 0 else torch.cat((t, t.new_zeros(len(t), count)), 1)]
+        streams = [tokens + self._spatial(place[:1]).to(tokens.dtype)]
+        if self.clock_embedding is not None and c.shot_clock is not None:
+            clock = c.shot_clock.float()
+            wave = torch.cat((torch.exp(-clock), torch.exp(-clock / 4), torch.tanh(clock / 16), (clock < 0.5).float()), -1)
+            streams[0] = streams[0] + self.clock_embedding(wave.to(tokens.dtype)).unsqueeze(2)
+        if c.semantic is not None:
+            assert self.semantic_embedding is not None
+            steps, rows, columns = c.semantic.shape[2:]
+            when = (torch.arange(steps).float() + 0.5) * config.semantic_stride - 0.5
+            where = grid_positions(when, centres(rows, height), centres(columns, width)).to(x.device)
+            ropes.append(rope(where, config.attention_head_dim))
+            levels.append(t.new_zeros(len(t), steps))
+            semantic = self.semantic_embedding(c.semantic.to(x.dtype).permute(0, 2, 3, 4, 1).flatten(2, 3))
+            streams.append(semantic + self._spatial(where[:1]).to(x.dtype))
+        embedded = [self.condition_embedder.time(level, x.dtype) for level in levels]
+        text = self._text(c, [s.shape[1] for s in streams])
+        layouts = [
+            runs(c.first, frames, config.attention_span or frames, config.semantic_stride, shifted)
+            if config.attention_span
+            else [Run(0, frames, 1, 0, streams[1].shape[1] if len(streams) > 1 else 0)]
+            for shifted in (False, True)
+        ]
+        for i, block in enumerate(self.blocks):
+            def attend(qkv: list[tuple[Tensor, Tensor, Tensor]], layout: list[Run] = layouts[i % 2]) -> list[Tensor]:
+                out = span_attention(qkv[0], qkv[1] if len(qkv) > 1 else None, layout, count)
+                return [o for o in out if o is not None]
+
+            streams = block(streams, [e[1] for e in embedded], ropes, text, attend)
+        return self._head(streams[0][:, :frames], embedded[0][0][:, :frames], x, (height, width))
+
+    def _embed(self, x: Tensor) -> Tensor:
+        return self.patch_embedding(x).flatten(3).permute(0, 2, 3, 1)
+
+    def _rope(self, place: Tensor, anchor_times: Tensor | None, frames: int) -> Tensor:
+        """Rotation of the latent stream; anchors far away are seen as if half a clip beyond its ends."""
+        if anchor_times is None:
+            return rope(place, self.config.attention_head_dim)
+        reach = self.config.attention_span or frames
+        when = anchor_times.float().clamp(-reach, frames - 1 + reach)
+        batch, count = when.shape
+        known = place[0].expand(batch, count, -1, -1).clone()
+        known[..., 0] = when[..., None]
+        return rope(torch.cat((place.expand(batch, -1, -1, -1), known), 1), self.config.attention_head_dim)
+
+    def _spatial(self, where: Tensor) -> Tensor:
+        """Fixed sine embedding [1, P, D] of the rows and columns of where [1, P, 3]."""
+        dim = self.patch_embedding.out_channels
+        if not self.config.spatial_embedding:
+            return where.new_zeros(1, 1, dim)
+        parts = [get_timestep_embedding(where[0, :, axis], dim // 2, max_period=64) for axis in (1, 2)]
+        return torch.cat(parts, -1).unsqueeze(0)
+
+    def _text(self, c: Conditioning, frames: list[int]) -> Text:
+        """Text tokens of all shots side by side, and which of them each frame of each stream may look at."""
+        batch, shots, length, _ = c.text.shape
+        tokens = self.condition_embedder.text(c.text.to(self.dtype)).flatten(1, 2)
+        if c.text_mask is None and c.shot is None:
+            return Text(tokens)
+        valid = c.text_mask if c.text_mask is not None else c.text.new_ones(batch, shots, length, dtype=torch.bool)
+        masks = []
+        for stream, count in enumerate(frames):
+            if c.shot is None:
+                masks.append(valid.flatten(1).unsqueeze(1).expand(-1, count, -1))
+                continue
+            stride = self.config.semantic_stride if stream == 1 else 1
+            shot = c.shot[:, ::stride]
+            if stream == 0 and c.anchor_shot is not None:
+                shot = torch.cat((shot, c.anchor_shot), 1)
+            same = shot.unsqueeze(-1) == torch.arange(shots, device=shot.device)
+            masks.append((same.unsqueeze(-1) & valid.unsqueeze(1)).flatten(2))
+        return Text(tokens, masks)
+
+    def _head(self, tokens: Tensor, time: Tensor, x: Tensor, size: tuple[int, int]) -> Tensor:
+        shift, scale = (self.scale_shift_table.float() + time.float().unsqueeze(2)).to(tokens.dtype).chunk(2, 2)
+        out = self.proj_out(self.norm_out(tokens) * (1 + scale) + shift)
+        out = out.unflatten(-1, (*self.config.patch_size, -1)).unflatten(2, size)
+        out = out.permute(0, 7, 1, 4, 2, 5, 3, 6).flatten(6, 7).flatten(4, 5).flatten(2, 3)
+        if self.refiner is None:
+            return out
+        flat = torch.cat((out, x), 1).transpose(1, 2).flatten(0, 1)
+        return out + self.refiner(flat).unflatten(0, (x.shape[0], x.shape[2])).transpose(1, 2)
+
+
+class RendererDiT(VideoDiT):
+    """Latents from noise, conditioned on the plan."""
+
+
+class PlannerDiT(VideoDiT):
+    """The plan from noise, conditioned on the shots' text."""
+
+
+def _refiner(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
+    layers = nn.Sequential(
+        nn.Conv2d(inputs, hidden, 3, padding=1), nn.SiLU(),
+        nn.Conv2d(hidden, hidden, 3, padding=1), nn.SiLU(),
+        nn.Conv2d(hidden, outputs, 3, padding=1),
+    )  # fmt: skip
+    nn.init.zeros_(layers[-1].weight)
+    nn.init.zeros_(layers[-1].bias)
+    return layers

@@ -1,0 +1,115 @@
+"""Where models are found, and the small picklable factory that loads their parts inside the actor that uses them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sgen_ray.errors import ModelError
+from sgen_ray.models.parts import PARTS, fingerprint, load_facts
+from sgen_ray.shapes import Grid
+
+if TYPE_CHECKING:
+    from sgen_ray.models.inference import TorchDecoder, TorchPlanner, TorchRenderer
+
+WEIGHTS = Path(__file__).parent.parent / "weights"
+
+
+@dataclass(frozen=True)
+class FolderFactory:
+    """A model in a folder on disk (see `parts`); implements `protocols.ModelFactory`."""
+
+    folder: Path
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        return load_facts(self.folder)
+
+    @property
+    def name(self) -> str:
+        return str(self.facts.get("name", self.folder.name))
+
+    @property
+    def grid(self) -> Grid:
+        return self.facts["grid"]
+
+    @property
+    def halo(self) -> tuple[int, int]:
+        return (2, 2)
+
+    @property
+    def max_seconds(self) -> float:
+        return float(self.facts.get("max_seconds", 60))
+
+    def fingerprint(self) -> str:
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        return fingerprint(self.folder)
+
+    def unknown_words(self, text: str) -> tuple[str, ...]:
+        vocabulary = self.facts.get("words")
+        if not vocabulary:
+            return ()
+        words = re.findall(r"[^\W_]+", text.lower().replace("'s", "").replace("\u2019s", ""))
+        known = set(vocabulary) | set(self.facts.get("ignored_words", ()))
+        return tuple(dict.fromkeys(w for w in words if w not in known))
+
+    def known_words(self) -> tuple[str, ...]:
+        known = self.facts.get("known", {})
+        return tuple(w for name in ("subject", "place", "sky") for w in known.get(name, ()) if w != "none")
+
+    def planner(self, device: str = "cpu", threads: int = 1) -> TorchPlanner:
+        from sgen_ray.models.inference import TorchPlanner
+
+        load, dtype = self._loader(device, threads)
+        return TorchPlanner(
+            self.grid, load("tokenizer"), load("text_encoder"), load("planner", dtype), load("compressor"),
+            load("preview"), self.fingerprint(),
+        )  # fmt: skip
+
+    def renderer(self, device: str = "cpu", threads: int = 1) -> TorchRenderer:
+        from sgen_ray.models.inference import TorchRenderer
+
+        load, dtype = self._loader(device, threads)
+        return TorchRenderer(self.grid, load("renderer", dtype), load("autoencoder").sigma_data)
+
+    def decoder(self, device: str = "cpu", threads: int = 1) -> TorchDecoder:
+        from sgen_ray.models.inference import TorchDecoder
+
+        load, dtype = self._loader(device, threads)
+        return TorchDecoder(self.grid, load("autoencoder", dtype))
+
+    def _loader(self, device: str, threads: int) -> tuple[Callable[..., Any], Any]:
+        """A loader of parts onto the device, and the diffusion networks' dtype: bfloat16 on a GPU, float32 on a CPU,
+        where bfloat16 may be a hundred times slower."""
+        import torch
+
+        from sgen_ray.models.parts import load_part
+
+        torch.set_num_threads(threads)
+        dtype = torch.bfloat16 if torch.device(device).type == "cuda" else torch.float32
+        return lambda name, dtype=torch.float32: load_part(self.folder, name, device, dtype), dtype
+
+
+def list_models() -> list[str]:
+    """Names of the models that come with the package."""
+    return sorted(p.parent.name for p in WEIGHTS.glob("*/sgen.json"))
+
+
+def load_factory(name_or_dir: str) -> FolderFactory:
+    """The model of that name, or in that folder. Reads no weights; ModelError where it is unknown or incomplete."""
+    for folder in (WEIGHTS / name_or_dir, Path(name_or_dir).expanduser()):
+        if folder.is_dir():
+            factory = FolderFactory(folder.resolve())
+            missing = [part for part in PARTS if not (folder / part).is_dir()] if factory.facts else []
+            if missing:
+                raise ModelError(f"the model in {folder} has no {', '.join(missing)}: restore the folder or train it")
+            return factory
+    known = ", ".join(list_models()) or "none"
+    raise ModelError(f"unknown model {name_or_dir!r}: give one of the shipped models ({known}) or a model folder")

@@ -1,0 +1,184 @@
+"""A model folder's parts behind the engine's protocols: plan, render, decode, one film, one window, one run at a time.
+
+Nothing is kept between calls. One window a forward, noise by absolute frame: the same window comes out of any renderer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from sgen_ray.diffusion.flow import Flow, sample
+from sgen_ray.diffusion.noise import LATENTS, SEMANTIC, frame_noise
+from sgen_ray.errors import PlanError, RequestError
+from sgen_ray.models.autoencoder import TinyAutoencoder
+from sgen_ray.models.dit import Conditioning, VideoDiT
+from sgen_ray.models.planning import guided, preview, shot_clock
+from sgen_ray.models.semantic import SemanticCompressor
+from sgen_ray.models.text import encode_text
+from sgen_ray.protocols import OnStep
+from sgen_ray.shapes import Grid
+from sgen_ray.types import Latents, Plan, Segment, VideoRequest, Window
+
+class TorchPlanner:
+    """Text to plan: `protocols.Planner`."""
+
+    def __init__(
+        self, grid: Grid, tokenizer: Any, text_encoder: nn.Module, planner: VideoDiT, compressor: SemanticCompressor,
+        preview_decoder: nn.Module, fingerprint: str = "",
+    ) -> None:  # fmt: skip
+        self.grid, self.tokenizer, self.text_encoder = grid, tokenizer, text_encoder
+        self.network, self.compressor, self.decoder = planner, compressor, preview_decoder
+        self.fingerprint, self.device, self.dtype = fingerprint, planner.device, planner.dtype
+        self.flow = Flow(torch.ones(grid.semantic_channels)).to(self.device)
+
+    @torch.no_grad()
+    def plan(self, request: VideoRequest, on_step: OnStep | None = None) -> Plan:
+        grid = self.grid
+        frames = grid.frames(request.seconds)
+        latent_frames = grid.latent_frames(frames)
+        steps = grid.semantic_steps(latent_frames)
+        starts = shot_steps([s.seconds for s in request.shots], grid, steps)
+        prompts = [shot.prompt for shot in request.shots]
+        text, mask = encode_text(self.text_encoder, self.tokenizer, prompts, self.device)
+        unwanted, unwanted_mask = encode_text(
+            self.text_encoder, self.tokenizer, [request.negative_prompt] * len(prompts), self.device
+        )
+        shot = torch.zeros(1, steps, dtype=torch.long, device=self.device)
+        for start in starts[1:]:
+            shot[:, start:] += 1
+        clock = shot_clock(shot)
+        wanted, other = (
+            Conditioning(text=t[None].to(self.dtype), text_mask=m[None], shot=shot, shot_clock=clock)
+            for t, m in ((text, mask), (unwanted, unwanted_mask))
+        )
+        shape = (grid.semantic_channels, grid.semantic_height, grid.semantic_width)
+        noise = torch.from_numpy(frame_noise(request.seed, SEMANTIC, 0, steps, shape)).transpose(0, 1)[None]
+        network = guided(self.network, (wanted, other), request.guidance)
+        z = sample(self.flow, network, noise.to(self.device, self.dtype), request.plan_steps, on_step=on_step)
+        return Plan(
+            request=request,
+            grid=grid,
+            semantic=z[0].permute(1, 2, 3, 0).float().cpu().numpy(),
+            text=text.float().cpu().numpy(),
+            text_mask=mask.cpu().numpy(),
+            shot_starts=tuple(start * grid.semantic_stride for start in starts),
+            frames=frames,
+            latent_frames=latent_frames,
+            model_fingerprint=self.fingerprint,
+        )
+
+    @torch.no_grad()
+    def preview(self, plan: Plan) -> NDArray[np.uint8]:
+        z = torch.from_numpy(np.array(plan.semantic)).permute(3, 0, 1, 2).to(self.device)
+        return to_pixels(preview(self.decoder, self.compressor, z))
+
+
+class TorchRenderer:
+    """Plan to latents of one window: `protocols.Renderer`."""
+
+    def __init__(self, grid: Grid, renderer: VideoDiT, sigma_data: Tensor) -> None:
+        self.grid, self.network = grid, renderer
+        self.device, self.dtype = renderer.device, renderer.dtype
+        self.flow = Flow(sigma_data.detach().float().clone()).to(self.device)
+
+    @torch.no_grad()
+    def render(
+        self, plan: Plan, window: Window, held: Mapping[int, Latents] | None = None, on_step: OnStep | None = None
+    ) -> Latents:
+        if plan.grid != self.grid:
+            raise PlanError("this plan was made on another model's grid: plan again with this model")
+        grid, held = self.grid, held or {}
+        shape = (grid.latent_channels, grid.latent_height, grid.latent_width)
+        noise = frame_noise(plan.request.seed, LATENTS, window.start, window.stop, shape)
+        inside = {f - window.start: x for f, x in held.items() if window.start <= f < window.stop}
+        outside = {f - window.start: x for f, x in sorted(held.items()) if not window.start <= f < window.stop}
+        mask = torch.zeros(window.length, dtype=torch.bool)
+        values = np.zeros_like(noise)
+        for frame, latent in inside.items():
+            mask[frame], values[frame] = True, latent
+        c = self.conditioning(plan, window, outside)
+        clean = self._frames(values).to(self.dtype)
+        x = sample(
+            self.flow,
+            lambda x, t: self.network(x, t, c),
+            self._frames(noise).to(self.dtype),
+            plan.request.steps,
+            held=(mask.to(self.device), clean),
+            on_step=on_step,
+        )
+        out = x[0].float().cpu().numpy()
+        for frame, latent in inside.items():
+            out[:, frame] = latent
+        return out
+
+    def conditioning(self, plan: Plan, window: Window, anchors: Mapping[int, Latents]) -> Conditioning:
+        """What the network is told of one window: its steps of the plan, the text of its shots, known frames."""
+        shots = np.searchsorted(plan.shot_starts, np.arange(window.start, window.stop), "right") - 1
+        first, last = int(shots[0]), int(shots[-1])
+        begin, end = self.grid.semantic_range(window.start, window.stop)
+        semantic = torch.from_numpy(np.array(plan.semantic[begin:end])).permute(3, 0, 1, 2)[None]
+        text = torch.from_numpy(np.array(plan.text[first : last + 1]))[None]
+        mask = torch.from_numpy(np.array(plan.text_mask[first : last + 1]))[None]
+        known = times = known_shot = None
+        if anchors:
+            known = self._frames(np.stack(list(anchors.values())))
+            times = torch.tensor([list(anchors)], dtype=torch.float32)
+            frame = np.array([window.start + f for f in anchors])
+            where = np.searchsorted(plan.shot_starts, frame, "right") - 1
+            known_shot = torch.from_numpy(np.clip(where - first, 0, last - first))[None]
+        return Conditioning(
+            text=text.to(self.device, self.dtype), text_mask=mask.to(self.device),
+            shot=torch.from_numpy(shots - first)[None].to(self.device), first=window.start,
+            semantic=semantic.to(self.device, self.dtype),
+            anchors=None if known is None else known.to(self.dtype),
+            anchor_times=None if times is None else times.to(self.device),
+            anchor_shot=None if known_shot is None else known_shot.to(self.device),
+        )  # fmt: skip
+
+    def _frames(self, x: NDArray[np.float32]) -> Tensor:
+        """[T, C, H, W] to [1, C, T, H, W] on the device."""
+        return torch.from_numpy(x).transpose(0, 1)[None].to(self.device)
+
+
+class TorchDecoder:
+    """Latents of one run to pixels: `protocols.Decoder`."""
+
+    def __init__(self, grid: Grid, autoencoder: TinyAutoencoder) -> None:
+        self.grid, self.autoencoder = grid, autoencoder
+
+    @property
+    def halo(self) -> tuple[int, int]:
+        return self.autoencoder.halo
+
+    @torch.no_grad()
+    def decode(self, segment: Segment) -> NDArray[np.uint8]:
+        latents = torch.from_numpy(np.array(segment.latents))[None].to(self.autoencoder.device, self.autoencoder.dtype)
+        frames = self.autoencoder.decode(latents)[0].transpose(0, 1)
+        first = segment.latent_start * self.grid.temporal_compression
+        return to_pixels(frames[segment.frame_start - first : segment.frame_stop - first])
+
+
+def to_pixels(frames: Tensor) -> NDArray[np.uint8]:
+    """[T, 3, H, W] in -1..1 to uint8 [T, H, W, 3]."""
+    return ((frames.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+
+
+def shot_steps(seconds: list[float], grid: Grid, steps: int) -> list[int]:
+    """First semantic step of each shot: cuts fall on the plan's own clock. RequestError where a shot is too short."""
+    starts, elapsed = [0], 0.0
+    for i, length in enumerate(seconds[:-1]):
+        elapsed += length
+        start = round(elapsed * grid.fps / grid.frames_per_step)
+        if start <= starts[-1] or start >= steps:
+            raise RequestError(
+                f"shot {i + 1 if start <= starts[-1] else i + 2} is too short: "
+                f"the model plans in steps of {grid.frames_per_step / grid.fps:g} s"
+            )
+        starts.append(start)
+    return starts

@@ -1,0 +1,51 @@
+"""What planning needs around PlannerDiT: the shots' clock, guidance, and the plan seen as thumbnails."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from sgen_ray.diffusion.flow import Network
+from sgen_ray.models.dit import Conditioning, VideoDiT
+from sgen_ray.models.semantic import SemanticCompressor
+
+
+def shot_clock(shot: Tensor) -> Tensor:
+    """Steps since each step's shot began and until it ends, [B, T, 2], from shot indices [B, T]."""
+    where = torch.arange(shot.shape[1], device=shot.device).expand_as(shot)
+    starts = torch.cat((torch.ones_like(shot[:, :1], dtype=torch.bool), shot[:, 1:] != shot[:, :-1]), 1)
+    begin = torch.where(starts, where, 0).cummax(1).values
+    ends = torch.cat((starts[:, 1:], torch.ones_like(starts[:, :1])), 1)
+    end = torch.where(ends, where, shot.shape[1]).flip(1).cummin(1).values.flip(1)
+    return torch.stack((where - begin, end - where), -1)
+
+
+def guided(network: VideoDiT, conditions: Sequence[Conditioning], scale: float) -> Network:
+    """Classifier-free guidance (arXiv 2207.12598) from (wanted, unwanted) conditioning, one forward for both."""
+    wanted, unwanted = conditions
+    if scale == 1.0:
+        return lambda x, t: network(x, t, wanted)
+    assert wanted.text_mask is not None and unwanted.text_mask is not None
+    both = replace(
+        wanted,
+        text=torch.cat((wanted.text, unwanted.text)),
+        text_mask=torch.cat((wanted.text_mask, unwanted.text_mask)),
+        shot=None if wanted.shot is None else wanted.shot.repeat(2, 1),
+        shot_clock=None if wanted.shot_clock is None else wanted.shot_clock.repeat(2, 1, 1),
+    )
+
+    def run(x: Tensor, t: Tensor) -> Tensor:
+        yes, no = network(torch.cat((x, x)), torch.cat((t, t)), both).chunk(2)
+        return no + scale * (yes - no)
+
+    return run
+
+
+def preview(decoder: nn.Module, compressor: SemanticCompressor, z: Tensor) -> Tensor:
+    """Thumbnails [S, 3, h, w] in -1..1 of a plan's normalised tokens [C, S, h, w]."""
+    steps = z.transpose(0, 1)
+    raw = steps / compressor.gain[:, None, None] + compressor.shift[:, None, None]
+    return decoder(raw.to(steps.dtype)).clamp(-1, 1)

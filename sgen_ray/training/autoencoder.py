@@ -1,0 +1,79 @@
+"""Stage `autoencoder`: principal components first, then the decoder learns what they leave out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sgen_ray import world
+from sgen_ray.models.autoencoder import TinyAutoencoder
+from sgen_ray.models.parts import save_part
+from sgen_ray.training.data import frames_at, seeds
+from sgen_ray.training.loop import Items
+from sgen_ray.training.recipes import Recipe
+from sgen_ray.training.sheets import save_rows
+
+LATENT_NOISE = 0.08
+"""The decoder also sees latents this noisy: a renderer's are never exact."""
+
+
+class AutoencoderStage:
+    """Trains the decoder on clips of six latent frames; the encoder is fitted once, in closed form."""
+
+    name = "autoencoder"
+
+    def __init__(self, recipe: Recipe, folder: Path, device: str) -> None:
+        self.grid, self.device = recipe.grid, torch.device(device)
+        self.model = TinyAutoencoder(**recipe.autoencoder).to(self.device)
+        self.model.encoder.requires_grad_(False)
+        self.trained = nn.ModuleDict({"autoencoder": self.model})
+        self.kept = 0.0
+
+    def prepare(self) -> None:
+        """Fit the encoder to a few hundred clips of the world; part of a fresh run's first second."""
+        batches = [self.draw(10_000 + i, 32)["frames"].float() for i in range(8)]
+        self.kept = self.model.fit_encoder(torch.cat(batches) / 127.5 - 1)
+
+    def draw(self, seed: int, count: int, split: str = "train") -> Items:
+        films = [world.sample_film(s, 12, split=split) for s in seeds(seed, count)]
+        generator = torch.Generator().manual_seed(seed)
+        start = torch.randint(0, 12 * self.grid.fps - 24, (count, 1), generator=generator)
+        frames = frames_at(films, (start + torch.arange(24)) / self.grid.fps, self.grid, self.device)
+        return {"frames": ((frames + 1) * 127.5).round().to(torch.uint8)}
+
+    def loss(self, items: Items, generator: torch.Generator, step: int) -> tuple[Tensor, dict[str, float]]:
+        frames = items["frames"].float() / 127.5 - 1
+        with torch.no_grad():
+            latents = self.model.encode(frames)
+            noise = torch.randn(latents.shape, generator=generator).to(latents)
+            level = torch.rand(len(latents), 1, 1, 1, 1, generator=generator).to(latents)
+            latents = latents + LATENT_NOISE * level * noise
+        out = self.model.decode(latents)
+        error = functional.mse_loss(out, frames)
+        edges = sum(functional.l1_loss(out.diff(dim=d), frames.diff(dim=d)) for d in (2, 3, 4))
+        return error + 0.05 * edges, {"psnr": psnr(error.item())}
+
+    def averaged(self, step: int) -> None:
+        pass
+
+    def evaluate(self) -> dict[str, float]:
+        frames = self.draw(1, 16, "heldout")["frames"].float() / 127.5 - 1
+        latents = self.model.encode(frames)
+        plain = psnr(functional.mse_loss(self.model.decode(latents).clamp(-1, 1), frames).item())
+        return {"psnr": plain, "variance_kept": self.kept}
+
+    def sheet(self, path: Path) -> None:
+        frames = self.draw(2, 8, "heldout")["frames"].float() / 127.5 - 1
+        out = self.model.decode(self.model.encode(frames))
+        save_rows(path, [x for pair in zip(frames[:, :, ::4], out[:, :, ::4], strict=True) for x in pair])
+
+    def export(self, folder: Path) -> None:
+        save_part(folder, "autoencoder", self.model)
+
+
+def psnr(error: float) -> float:
+    """Peak signal-to-noise ratio in dB of a mean squared error on a -1..1 scale."""
+    return 10 * torch.log10(torch.tensor(4 / max(error, 1e-10))).item()

@@ -1,0 +1,54 @@
+"""Drawing training examples from the demo world, on the device that trains."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from sgen_ray import world
+from sgen_ray.shapes import Grid
+from sgen_ray.world import Film
+
+MAX_SEED = 2**31 - 1
+
+
+def seeds(seed: int, count: int) -> list[int]:
+    """Independent seeds for `count` films."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(MAX_SEED, (count,), generator=generator).tolist()
+
+
+def frames_at(films: Sequence[Film], times: Tensor, grid: Grid, device: torch.device | str) -> Tensor:
+    """World frames at times [N, T] seconds: [N, 3, T, H, W] in -1..1."""
+    pictures = world.draw(films, times, grid.width, grid.height, device)
+    return pictures.transpose(1, 2) * 2 - 1
+
+
+def pair_times(steps: Tensor, grid: Grid) -> Tensor:
+    """When the semantic encoder samples each step's two frames: steps [N, S] -> [N, S, 2] seconds.
+
+    The frames are those a quarter and three quarters through the step, on the pixel frames' own clock.
+    """
+    quarter = torch.tensor([grid.frames_per_step // 4, 3 * grid.frames_per_step // 4])
+    return (steps.unsqueeze(-1) * grid.frames_per_step + quarter) / grid.fps
+
+
+def pairs_at(films: Sequence[Film], steps: Tensor, grid: Grid, device: torch.device | str) -> Tensor:
+    """The encoder's input for steps [N, S]: [N, S, 2, 3, H, W] in -1..1."""
+    times = pair_times(steps, grid).flatten(1)
+    return frames_at(films, times, grid, device).transpose(1, 2).unflatten(1, (-1, 2))
+
+
+def shots_of(films: Sequence[Film], times: Tensor) -> Tensor:
+    """Index of the shot at each time [N, T]."""
+    return torch.tensor([[film.shot_at(float(t)) for t in row] for film, row in zip(films, times, strict=True)])
+
+
+def cut_times(film: Film) -> list[float]:
+    """When each shot begins, and the film's end."""
+    cuts = [0.0]
+    for shot in film.shots:
+        cuts.append(cuts[-1] + shot.seconds)
+    return cuts

@@ -1,0 +1,223 @@
+"""The one training loop: a stage says what to draw and what the loss is, the loop does the rest.
+
+A run is a function of (recipe, seed, step): data, noise and dropout are keyed by them, the optimiser, the averages
+and the step are stored, and the replay of drawn items is drawn again. So a run cut into slices equals a run in one go.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from sgen_ray.training.state import load_state, save_state
+
+Items = dict[str, Tensor]
+"""Drawn examples: every tensor's first axis counts items."""
+
+
+class Stage(Protocol):
+    """One network's training: what to draw, what to lower, what to show."""
+
+    name: str
+    trained: nn.ModuleDict
+
+    def prepare(self) -> None:
+        """Called once before a fresh run's first step."""
+        ...
+
+    def draw(self, seed: int, count: int) -> Items: ...
+
+    def loss(self, items: Items, generator: torch.Generator, step: int) -> tuple[Tensor, dict[str, float]]: ...
+
+    def averaged(self, step: int) -> None:
+        """Called once the averaged weights are in place, before `evaluate`, `sheet` and `export`."""
+        ...
+
+    def evaluate(self) -> dict[str, float]: ...
+
+    def sheet(self, path: Path) -> None: ...
+
+    def export(self, folder: Path) -> None: ...
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How a stage is optimised; a learning rate warms up, holds, and falls linearly over the last fifth of `steps`."""
+
+    steps: int
+    batch: int
+    learning_rate: float = 1e-3
+    warmup: int = 50
+    decay: float = 0.2
+    weight_decay: float = 0.01
+    clip: float = 1.0
+    ema: float = 0.998
+    replay: int = 0
+    """Items kept for reuse; 0 draws every batch anew."""
+    fresh: int = 0
+    """New items a step when replaying."""
+
+    def rate(self, step: int) -> float:
+        fall = max(1.0, self.steps * self.decay)
+        return self.learning_rate * min(1.0, (step + 1) / self.warmup, max(0.0, (self.steps - step) / fall))
+
+
+class Replay:
+    """The last `size` drawn items; step s adds `fresh` new ones, so its content is a function of the step alone."""
+
+    def __init__(self, stage: Stage, schedule: Schedule, seed: int) -> None:
+        self.stage, self.schedule, self.seed = stage, schedule, seed
+        self.items: Items | None = None
+        self.drawn = 0
+
+    def batch(self, step: int, generator: torch.Generator) -> Items:
+        s = self.schedule
+        if not s.replay:
+            return self.stage.draw(_key(self.seed, step), s.batch)
+        target = (step + 1) * s.fresh
+        self.drawn = max(self.drawn, target - s.replay)
+        while self.drawn < target:
+            block = self.drawn // s.fresh
+            self._put(self.stage.draw(_key(self.seed, block), s.fresh), (block * s.fresh) % s.replay)
+            self.drawn = (block + 1) * s.fresh
+        assert self.items is not None
+        # At first few items exist: a batch of the newest ones and repeats of what is there.
+        have = min(target, s.replay)
+        pick = torch.randint(have, (s.batch,), generator=generator)
+        pick[: min(s.fresh, s.batch)] = (torch.arange(target - s.fresh, target) % s.replay)[: s.batch]
+        return {name: value[pick.to(value.device)] for name, value in self.items.items()}
+
+    def _put(self, new: Items, at: int) -> None:
+        if self.items is None:
+            self.items = {k: v.new_zeros(self.schedule.replay, *v.shape[1:]) for k, v in new.items()}
+        for name, value in new.items():
+            self.items[name][at : at + len(value)] = value
+
+
+class Trainer:
+    """Runs a stage in slices; `folder` holds its state, metrics and sheets."""
+
+    def __init__(self, stage: Stage, schedule: Schedule, folder: Path, seed: int = 0) -> None:
+        if schedule.replay % max(1, schedule.fresh):
+            raise ValueError("replay must be a multiple of fresh")
+        self.stage, self.schedule, self.folder, self.seed = stage, schedule, folder, seed
+        self.step, self.seconds = 0, 0.0
+        parameters = [p for p in stage.trained.parameters() if p.requires_grad]
+        self.optimizer = torch.optim.AdamW(
+            parameters, lr=schedule.learning_rate, betas=(0.9, 0.99), weight_decay=schedule.weight_decay,
+            fused=parameters[0].is_cuda,
+        )  # fmt: skip
+        self.names = [name for name, p in stage.trained.named_parameters() if p.requires_grad]
+        self.ema = {name: p.detach().clone() for name, p in stage.trained.state_dict().items()}
+        self.replay = Replay(stage, schedule, seed)
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def resume(self) -> bool:
+        """Go on from the stored state, or prepare a fresh run; True where a state was found."""
+        found = load_state(self.folder / "state")
+        if found is None:
+            self.stage.prepare()
+            self.ema = {name: p.detach().clone() for name, p in self.stage.trained.state_dict().items()}
+            return False
+        tensors, facts = found
+        if facts["schedule"]["batch"] != self.schedule.batch:
+            raise ValueError("the stored run used another batch size: train into another folder")
+        live = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
+        self.stage.trained.load_state_dict(live)
+        for name in self.ema:
+            self.ema[name].copy_(tensors[f"ema.{name}"])
+        parameters = dict(self.stage.trained.named_parameters())
+        for name in self.names:
+            if f"first.{name}" in tensors:
+                self.optimizer.state[parameters[name]] = {
+                    "step": tensors[f"steps.{name}"].reshape(()).clone(),
+                    "exp_avg": tensors[f"first.{name}"].to(parameters[name].device),
+                    "exp_avg_sq": tensors[f"second.{name}"].to(parameters[name].device),
+                }
+        self.step, self.seconds = facts["step"], facts["seconds"]
+        return True
+
+    def save(self) -> None:
+        tensors = {f"model.{k}": v for k, v in self.stage.trained.state_dict().items()}
+        tensors |= {f"ema.{k}": v for k, v in self.ema.items()}
+        parameters = dict(self.stage.trained.named_parameters())
+        for name in self.names:
+            if moments := self.optimizer.state.get(parameters[name]):
+                tensors[f"first.{name}"] = moments["exp_avg"]
+                tensors[f"second.{name}"] = moments["exp_avg_sq"]
+                tensors[f"steps.{name}"] = moments["step"].reshape(1)
+        facts = {"step": self.step, "seconds": self.seconds, "seed": self.seed, "schedule": asdict(self.schedule)}
+        save_state(self.folder / "state", tensors, facts)
+
+    def train_step(self) -> dict[str, float]:
+        generator = torch.Generator().manual_seed(_key(self.seed + 1, self.step))
+        items = self.replay.batch(self.step, generator)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.schedule.rate(self.step)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss, metrics = self.stage.loss(items, generator, self.step)
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(self.stage.trained.parameters(), self.schedule.clip)
+        self.optimizer.step()
+        keep = min(self.schedule.ema, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            learning = {name for name, p in self.stage.trained.named_parameters() if p.requires_grad}
+            for name, value in self.stage.trained.state_dict().items():
+                if name in learning:
+                    self.ema[name].lerp_(value, 1 - keep)
+                else:
+                    self.ema[name].copy_(value)
+        self.step += 1
+        return {"loss": loss.item(), "grad_norm": norm.item(), **metrics}
+
+    def run(self, seconds: float, on_step: Callable[[int, int, dict[str, float]], None] | None = None) -> int:
+        """Train until `seconds` have passed or the schedule ends; saves state each minute and at the end."""
+        began = saved = time.monotonic()
+        before = self.seconds
+        with (self.folder / "metrics.jsonl").open("a") as log:
+            while self.step < self.schedule.steps and time.monotonic() - began < seconds:
+                metrics = self.train_step()
+                self.seconds = before + time.monotonic() - began
+                if self.step % 10 == 0:
+                    facts = {"step": self.step, "seconds": round(self.seconds, 1), **metrics}
+                    log.write(json.dumps({k: round(v, 5) for k, v in facts.items()}) + "\n")
+                    log.flush()
+                if on_step is not None:
+                    on_step(self.step, self.schedule.steps, metrics)
+                if time.monotonic() - saved > 60:
+                    self.save()
+                    saved = time.monotonic()
+        self.save()
+        return self.step
+
+    def finish(self, export: Path) -> dict[str, float]:
+        """Evaluate, draw a sheet and export with the averaged weights."""
+        live = {k: v.clone() for k, v in self.stage.trained.state_dict().items()}
+        self.stage.trained.load_state_dict(self.ema)
+        try:
+            with torch.no_grad():
+                self.stage.averaged(self.step)
+                figures: dict[str, float] = self.stage.evaluate()
+                self.stage.sheet(self.folder / f"sheet-{self.step:06d}.png")
+                self.stage.export(export)
+            record: dict[str, Any] = {"step": self.step, "seconds": round(self.seconds, 1), "held_out": figures}
+            with (self.folder / "evaluation.jsonl").open("a") as log:
+                log.write(json.dumps(record) + "\n")
+        finally:
+            self.stage.trained.load_state_dict(live)
+        return figures
+
+
+def _key(seed: int, index: int) -> int:
+    """A seed of 62 bits for (seed, index): splitmix64's mixing, so that neighbours share nothing."""
+    x = (seed * 0x9E3779B97F4A7C15 + index * 0xBF58476D1CE4E5B9 + 0x94D049BB133111EB) % 2**64
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        x = (x ^ (x >> shift)) * factor % 2**64
+    return (x ^ (x >> 31)) >> 2

@@ -1,0 +1,147 @@
+"""Stage `planner`: the whole film's semantic tokens from the shots' text, with spans held in every way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from sgen_ray import world
+from sgen_ray.diffusion.flow import Flow, sample
+from sgen_ray.models.dit import Conditioning, PlannerDiT
+from sgen_ray.models.parts import load_part, save_part
+from sgen_ray.models.planning import guided, preview, shot_clock
+from sgen_ray.models.text import encode_text
+from sgen_ray.training.data import pairs_at, seeds, shots_of
+from sgen_ray.training.holding import PLANNER_MODES, PLANNER_WEIGHTS, draw_time, held_frames, pick_modes
+from sgen_ray.training.loop import Items
+from sgen_ray.training.recipes import Recipe
+from sgen_ray.training.sheets import save_rows
+
+TEXT_DROPOUT = 0.12
+LENGTHS = (3, 6, 10, 15, 20, 30, 60)
+"""Training lengths in semantic steps; longer films come in smaller batches, so that tokens a step stay about equal."""
+
+
+class PlannerStage:
+    """Trains PlannerDiT on films of 3 to 60 steps, one to eight shots, each with its own caption."""
+
+    name = "planner"
+
+    def __init__(self, recipe: Recipe, folder: Path, device: str) -> None:
+        self.recipe, self.grid, self.device = recipe, recipe.grid, torch.device(device)
+        self.encoder, self.compressor = load_part(folder, "semantic_encoder", device), load_part(folder, "compressor", device)
+        self.preview = load_part(folder, "preview", device)
+        self.text_encoder, self.tokenizer = load_part(folder, "text_encoder", device), load_part(folder, "tokenizer")
+        self.flow = Flow(torch.ones(self.grid.semantic_channels))
+        self.trained = nn.ModuleDict({"planner": PlannerDiT(**recipe.planner)}).to(self.device)
+        self.null_text, self.null_mask = (x[0] for x in self._encode_text([""]))
+        self.steps = round(recipe.max_seconds * self.grid.fps / self.grid.frames_per_step)
+
+    def prepare(self) -> None:
+        pass
+
+    @torch.no_grad()
+    def _encode_text(self, texts: list[str]) -> tuple[Tensor, Tensor]:
+        return encode_text(self.text_encoder, self.tokenizer, texts, self.device)
+
+    @torch.no_grad()
+    def draw(self, seed: int, count: int, split: str = "train") -> Items:
+        """Full-length films; `loss` crops them to shorter ones."""
+        shots, own = self.recipe.max_shots, seeds(seed, count)
+        generator = torch.Generator().manual_seed(seed)
+        numbers = [(1, 2, 3, 4, 4, 5, 6, 8)[int(i)] for i in torch.randint(8, (count,), generator=generator)]
+        films = [world.sample_film(s, self.recipe.max_seconds, n, split) for s, n in zip(own, numbers, strict=True)]
+        step = torch.arange(self.steps).expand(count, -1)
+        features = [self.encoder(pairs_at([f], step[:1], self.grid, self.device)[0]) for f in films]
+        z = self.compressor.encode(torch.stack(features).permute(0, 1, 3, 4, 2)).permute(0, 4, 1, 2, 3)
+        texts = [world.captions(f, s, split) for f, s in zip(films, own, strict=True)]
+        text, mask = self._encode_text([t for row in texts for t in (row + [""] * shots)[:shots]])
+        middle = (step + 0.5) * self.grid.frames_per_step / self.grid.fps
+        return {
+            "z": z,
+            "shot": shots_of(films, middle).clamp(max=shots - 1).to(self.device),
+            "text": text.unflatten(0, (count, -1)),
+            "text_mask": mask.unflatten(0, (count, -1)),
+        }
+
+    def conditioning(self, shot: Tensor, text: Tensor, mask: Tensor) -> Conditioning:
+        return Conditioning(text=text, text_mask=mask, shot=shot, shot_clock=shot_clock(shot))
+
+    def loss(self, items: Items, generator: torch.Generator, step: int) -> tuple[Tensor, dict[str, float]]:
+        length = LENGTHS[int(torch.randint(len(LENGTHS), (), generator=generator))]
+        count = len(items["z"])
+        crops = min(4, max(1, self.steps // length))
+        z, shot, text, mask = (x.repeat_interleave(crops, 0) for x in (items["z"], items["shot"], items["text"], items["text_mask"]))
+        start = crop_starts(shot, length, generator)
+        index = start[:, None] + torch.arange(length, device=self.device)
+        z = torch.stack([row[:, i] for row, i in zip(z, index, strict=True)])
+        shot = shot.gather(1, index)
+        drop = (torch.rand(len(z), generator=generator) < TEXT_DROPOUT).to(self.device)
+        text = torch.where(drop.reshape(-1, 1, 1, 1), self.null_text, text)
+        mask = torch.where(drop.reshape(-1, 1, 1), self.null_mask, mask)
+        modes = pick_modes(PLANNER_MODES, PLANNER_WEIGHTS, len(z), generator)
+        held = torch.stack([held_frames(mode, length, generator) for mode in modes]).to(self.device)
+        t = draw_time(len(z), generator).to(self.device)[:, None].expand(-1, length).masked_fill(held, 0.0)
+        eps = torch.randn(z.shape, generator=generator).to(z)
+        c = self.conditioning(shot, text, mask)
+        network = self.trained["planner"]
+        each = self.flow.loss(lambda x, s: network(x, s, c), z, eps, t)
+        loss = each.sum() / (~held).sum()
+        return loss, {"films": float(count)}
+
+    def averaged(self, step: int) -> None:
+        pass
+
+    def evaluate(self) -> dict[str, float]:
+        """Held-out velocity error of each held mode over whole minutes, at fixed times and noise."""
+        items = self.draw(1, 16, "heldout")
+        figures = {}
+        for mode in (*PLANNER_MODES, "null_text"):
+            generator = torch.Generator().manual_seed(5)
+            held = held_frames("none" if mode == "null_text" else mode, self.steps, generator)
+            t = torch.linspace(0.1, 0.95, 16)[:, None].expand(-1, self.steps).masked_fill(held, 0).to(self.device)
+            eps = torch.randn(items["z"].shape, generator=generator).to(self.device)
+            text, mask = items["text"], items["text_mask"]
+            if mode == "null_text":
+                text, mask = self.null_text.expand_as(text), self.null_mask.expand_as(mask)
+            c = self.conditioning(items["shot"], text, mask)
+            network = self.trained["planner"]
+            each = self.flow.loss(lambda x, s, c=c: network(x, s, c), items["z"], eps, t)
+            figures[f"loss_{mode}"] = (each.sum() / (t > 0).sum()).item()
+        return figures
+
+    def sheet(self, path: Path) -> None:
+        """Previews of true plans above, of planned ones below, every fifth step of a minute."""
+        items = self.draw(3, 6, "heldout")
+        generator = torch.Generator().manual_seed(6)
+        noise = torch.randn(items["z"].shape, generator=generator).to(self.device)
+        conditions = [
+            self.conditioning(items["shot"], items["text"], items["text_mask"]),
+            self.conditioning(
+                items["shot"], self.null_text.expand_as(items["text"]), self.null_mask.expand_as(items["text_mask"])
+            ),
+        ]
+        network = self.trained["planner"]
+        planned = sample(self.flow, guided(network, conditions, 2.5), noise, 12)
+        rows = []
+        for pair in zip(items["z"], planned, strict=True):
+            for z in pair:
+                rows.append(preview(self.preview, self.compressor, z)[::4].transpose(0, 1))
+        save_rows(path, rows, 2)
+
+    def export(self, folder: Path) -> None:
+        save_part(folder, "planner", self.trained["planner"])
+
+
+def crop_starts(shot: Tensor, length: int, generator: torch.Generator) -> Tensor:
+    """Where a crop of each row [B, T] begins: mostly where a shot does, as films do, else anywhere."""
+    batch, total = shot.shape
+    anywhere = torch.randint(total - length + 1, (batch,), generator=generator)
+    score = torch.rand(shot.shape, generator=generator)
+    begins = torch.cat((torch.ones(batch, 1, dtype=torch.bool), shot.cpu()[:, 1:] != shot.cpu()[:, :-1]), 1)
+    begins[:, total - length + 1 :] = False
+    at_cut = (score * begins).argmax(1)
+    use = torch.rand(batch, generator=generator) < 0.75
+    return torch.where(use, at_cut, anywhere).to(shot.device)

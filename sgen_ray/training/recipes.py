@@ -1,0 +1,109 @@
+"""Recipes: every number that a trained model depends on, as frozen values.
+
+`nano` trains on two CPU cores in hours; `tiny` on one GPU in minutes. They differ in numbers only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sgen_ray.shapes import Grid
+from sgen_ray.training.loop import Schedule
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Sizes of all networks and how each is trained; the mappings are the networks' constructor arguments."""
+
+    name: str
+    grid: Grid
+    text: Mapping[str, Any]
+    semantic_encoder: Mapping[str, Any]
+    compressor: Mapping[str, Any]
+    preview: Mapping[str, Any]
+    autoencoder: Mapping[str, Any]
+    renderer: Mapping[str, Any]
+    planner: Mapping[str, Any]
+    schedules: Mapping[str, Schedule]
+    text_length: int = 32
+    clip: int = 12
+    """Latent frames of a renderer's training clip."""
+    joint_steps: int = 400
+    """Renderer steps during which the compressor trains along; then it is frozen and the planner may begin."""
+    semantic_noise: float = 0.6
+    """sigma = semantic_noise * U(0, 1) on the plan in renderer training (the paper adds noise as RAE does, unstated)."""
+    kl_weight: float = 1e-3
+    max_shots: int = 8
+    max_seconds: int = 60
+
+
+def nano() -> Recipe:
+    """128x64 at 8 fps, about 4 million weights in all."""
+    grid = Grid(
+        width=128, height=64, fps=8, latent_channels=32, semantic_channels=8, semantic_height=2, semantic_width=4
+    )
+    return Recipe(
+        name="nano",
+        grid=grid,
+        text={"width": 96, "layers": 2, "heads": 4},
+        semantic_encoder={"feature_channels": 64, "width": 40},
+        compressor={"feature_channels": 64, "semantic_channels": 8, "hidden": 96},
+        preview={"semantic_channels": 8, "width": 32},
+        autoencoder={"latent_channels": 32, "channels": (96, 40, 24)},
+        renderer=_renderer(grid, heads=3, head=48, layers=6, ffn=432, text=96, refiner=48),
+        planner=_planner(grid, heads=4, head=32, layers=5, ffn=384, text=96),
+        schedules={
+            "encoder": Schedule(steps=1200, batch=24, learning_rate=1.5e-3, replay=3072, fresh=8),
+            "autoencoder": Schedule(steps=2000, batch=4, learning_rate=2e-3, replay=384, fresh=1),
+            "renderer": Schedule(steps=6000, batch=8, learning_rate=1.2e-3, replay=2048, fresh=1),
+            "planner": Schedule(steps=8000, batch=8, learning_rate=1.2e-3, replay=1024, fresh=1),
+        },
+    )
+
+
+def tiny() -> Recipe:
+    """192x128 at 8 fps, about 16 million weights in all."""
+    grid = Grid(
+        width=192, height=128, fps=8, latent_channels=32, semantic_channels=8, semantic_height=4, semantic_width=6
+    )
+    return Recipe(
+        name="tiny",
+        grid=grid,
+        text={"width": 192, "layers": 3, "heads": 6},
+        semantic_encoder={"feature_channels": 128, "width": 64},
+        compressor={"feature_channels": 128, "semantic_channels": 8, "hidden": 192},
+        preview={"semantic_channels": 8, "width": 48},
+        autoencoder={"latent_channels": 32, "channels": (160, 64, 40)},
+        renderer=_renderer(grid, heads=4, head=64, layers=9, ffn=1024, text=192, refiner=64),
+        planner=_planner(grid, heads=4, head=48, layers=7, ffn=768, text=192),
+        schedules={
+            "encoder": Schedule(steps=4000, batch=128, learning_rate=1e-3),
+            "autoencoder": Schedule(steps=4000, batch=24, learning_rate=1e-3),
+            "renderer": Schedule(steps=20000, batch=48, learning_rate=8e-4, warmup=200, ema=0.9995),
+            "planner": Schedule(steps=12000, batch=32, learning_rate=8e-4, warmup=200, ema=0.9995),
+        },
+        joint_steps=2000,
+    )
+
+
+RECIPES = {"nano": nano, "tiny": tiny}
+
+
+def _renderer(grid: Grid, heads: int, head: int, layers: int, ffn: int, text: int, refiner: int) -> dict[str, Any]:
+    return {
+        "num_attention_heads": heads, "attention_head_dim": head, "num_layers": layers, "ffn_dim": ffn,
+        "in_channels": grid.latent_channels, "out_channels": grid.latent_channels, "text_dim": text,
+        "patch_size": (1, 2, 2), "freq_dim": 64, "semantic_channels": grid.semantic_channels,
+        "semantic_stride": grid.semantic_stride, "attention_span": grid.attention_span,
+        "spatial_embedding": True, "refiner_channels": refiner,
+    }  # fmt: skip
+
+
+def _planner(grid: Grid, heads: int, head: int, layers: int, ffn: int, text: int) -> dict[str, Any]:
+    return {
+        "num_attention_heads": heads, "attention_head_dim": head, "num_layers": layers, "ffn_dim": ffn,
+        "in_channels": grid.semantic_channels, "out_channels": grid.semantic_channels, "text_dim": text,
+        "patch_size": (1, 1, 1), "freq_dim": 64, "spatial_embedding": True, "shot_clock": True,
+    }  # fmt: skip

@@ -1,0 +1,199 @@
+"""Stage `renderer`: latents of a clip, given its plan; the compressor trains along, then is frozen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from sgen_ray import world
+from sgen_ray.diffusion.flow import Flow, sample
+from sgen_ray.models.dit import Conditioning, RendererDiT
+from sgen_ray.models.parts import load_part, save_part
+from sgen_ray.models.semantic import kl_divergence
+from sgen_ray.models.text import encode_text
+from sgen_ray.training.data import cut_times, frames_at, pairs_at, seeds, shots_of
+from sgen_ray.training.encoder import set_normalisation
+from sgen_ray.training.holding import RENDERER_MODES, RENDERER_WEIGHTS, draw_time, held_frames, pick_modes
+from sgen_ray.training.loop import Items
+from sgen_ray.training.recipes import Recipe
+from sgen_ray.training.sheets import save_rows
+
+TEXT_DROPOUT, PLAN_DROPOUT, ANCHOR_SHARE, ANCHORS = 0.3, 0.08, 0.3, 4
+SHOTS_A_CLIP = 3
+
+
+class RendererStage:
+    """Trains RendererDiT on world clips with their true plan, noised, and frames held in every way."""
+
+    name = "renderer"
+
+    def __init__(self, recipe: Recipe, folder: Path, device: str) -> None:
+        self.recipe, self.grid, self.device = recipe, recipe.grid, torch.device(device)
+        self.autoencoder = load_part(folder, "autoencoder", device)
+        self.encoder = load_part(folder, "semantic_encoder", device)
+        self.text_encoder, self.tokenizer = load_part(folder, "text_encoder", device), load_part(folder, "tokenizer")
+        compressor = load_part(folder, "compressor", device).requires_grad_(True)
+        self.flow = Flow(self.autoencoder.sigma_data.clone())
+        self.trained = nn.ModuleDict({"renderer": RendererDiT(**recipe.renderer), "compressor": compressor})
+        self.trained.to(self.device)
+        self.null_text = self._encode_text([""])[0][0]
+
+    def prepare(self) -> None:
+        pass
+
+    @torch.no_grad()
+    def _encode_text(self, texts: list[str]) -> tuple[Tensor, Tensor]:
+        return encode_text(self.text_encoder, self.tokenizer, texts, self.device)
+
+    @torch.no_grad()
+    def draw(self, seed: int, count: int, split: str = "train") -> Items:
+        grid, clip = self.grid, self.recipe.clip
+        generator = torch.Generator().manual_seed(seed)
+        lengths = [(8, 16, 60)[int(i)] for i in torch.randint(3, (count,), generator=generator)]
+        own = seeds(seed, count)
+        films = [world.sample_film(s, length, split=split) for s, length in zip(own, lengths, strict=True)]
+        unit = grid.unit * grid.temporal_compression / grid.fps
+        room = torch.tensor([(n - clip * grid.temporal_compression / grid.fps) // unit + 1 for n in lengths])
+        start = (torch.rand(count, generator=generator) * room).floor() * unit
+        frame = torch.arange(clip * grid.temporal_compression) / grid.fps
+        pixels = frames_at(films, start[:, None] + frame, grid, self.device)
+        seconds = grid.temporal_compression / grid.fps
+        centre = start[:, None] + (torch.arange(clip) + 0.5) * seconds
+        shot = shots_of(films, centre)
+        # Anchors: latent frames anywhere in the shot of the clip's middle frame.
+        anchor_start = torch.zeros(count, ANCHORS)
+        for i, film in enumerate(films):
+            cuts, k = cut_times(film), int(shot[i, clip // 2])
+            inside = int((cuts[k + 1] - cuts[k]) / seconds)
+            anchor_start[i] = cuts[k] + torch.randint(inside, (ANCHORS,), generator=generator) * seconds
+        anchor_frame = anchor_start[:, :, None] + torch.arange(grid.temporal_compression) / grid.fps
+        anchors = frames_at(films, anchor_frame.flatten(1), grid, self.device)
+        steps = (start[:, None] * grid.fps / grid.frames_per_step).round().long() + torch.arange(grid.semantic_steps(clip))
+        pairs = pairs_at(films, steps, grid, self.device)
+        first = shot[:, :1]
+        texts = []
+        for film, s, f in zip(films, own, first[:, 0].tolist(), strict=True):
+            said = world.captions(film, s, split)
+            texts += [said[min(f + j, len(said) - 1)] for j in range(SHOTS_A_CLIP)]
+        text, mask = self._encode_text(texts)
+        return {
+            "latents": self.autoencoder.encode(pixels),
+            "anchors": self.autoencoder.encode(anchors),
+            "anchor_times": ((anchor_start - start[:, None]) / seconds).round().to(self.device),
+            "anchor_shot": (shot[:, clip // 2, None] - first).expand(-1, ANCHORS).clone().to(self.device),
+            "features": self.encoder(pairs.flatten(0, 1)).unflatten(0, (count, -1)),
+            "shot": (shot - first).clamp(max=SHOTS_A_CLIP - 1).to(self.device),
+            "text": text.unflatten(0, (count, -1)),
+            "text_mask": mask.unflatten(0, (count, -1)),
+        }
+
+    def _plan(self, items: Items, generator: torch.Generator, joint: bool) -> tuple[Tensor, Tensor]:
+        """Noised plan tokens [B, C, S, h, w] and the KL term."""
+        compressor = self.trained["compressor"]
+        features = items["features"].permute(0, 1, 3, 4, 2)
+        with torch.set_grad_enabled(joint and torch.is_grad_enabled()):
+            mean, log_variance = compressor(features)
+            z = mean
+            if joint:
+                z = mean + torch.randn(mean.shape, generator=generator).to(mean) * (0.5 * log_variance).exp()
+            z = (z - compressor.shift) * compressor.gain
+            kl = kl_divergence(mean, log_variance)
+        return z.permute(0, 4, 1, 2, 3), kl
+
+    def conditioning(self, items: Items, plan: Tensor, first: int, anchors: int = 0) -> Conditioning:
+        return Conditioning(
+            text=items["text"], text_mask=items["text_mask"], shot=items["shot"], first=first, semantic=plan,
+            anchors=items["anchors"][:, :, :anchors] if anchors else None,
+            anchor_times=items["anchor_times"][:, :anchors] if anchors else None,
+            anchor_shot=items["anchor_shot"][:, :anchors] if anchors else None,
+        )  # fmt: skip
+
+    def loss(self, items: Items, generator: torch.Generator, step: int) -> tuple[Tensor, dict[str, float]]:
+        items = dict(items)
+        count, frames = len(items["latents"]), self.recipe.clip
+        joint = step < self.recipe.joint_steps
+        if not joint:
+            self.trained["compressor"].requires_grad_(False)
+        if step == self.recipe.joint_steps:
+            self._normalise()
+        plan, kl = self._plan(items, generator, joint)
+
+        def random(*shape: int) -> Tensor:
+            return torch.rand(shape, generator=generator).to(plan)
+
+        noise = torch.randn(plan.shape, generator=generator).to(plan)
+        plan = plan + self.recipe.semantic_noise * random(count, 1, 1, 1, 1) * noise
+        plan = plan * (random(count, 1, 1, 1, 1) >= PLAN_DROPOUT)
+        drop = random(count) < TEXT_DROPOUT
+        items["text"], items["text_mask"] = self._without_text(items, drop)
+        anchors = int(torch.randint(1, ANCHORS + 1, (), generator=generator))
+        anchors = anchors if float(random(1)) < ANCHOR_SHARE else 0
+        modes = pick_modes(RENDERER_MODES, RENDERER_WEIGHTS, count, generator)
+        held = torch.stack([held_frames(mode, frames, generator) for mode in modes]).to(self.device)
+        t = draw_time(count, generator).to(self.device)[:, None].expand(-1, frames).masked_fill(held, 0.0)
+        first = self.grid.unit * int(torch.randint(2, (), generator=generator))
+        c = self.conditioning(items, plan, first, anchors)
+        eps = torch.randn(items["latents"].shape, generator=generator).to(plan)
+        network = self.trained["renderer"]
+        each = self.flow.loss(lambda x, s: network(x, s, c), items["latents"], eps, t)
+        flow = each.sum() / (~held).sum()
+        total = flow + (self.recipe.kl_weight * 0.1 * kl if joint else 0.0)
+        return total, {"flow": flow.item(), "kl": kl.item()}
+
+    def _without_text(self, items: Items, drop: Tensor) -> tuple[Tensor, Tensor]:
+        """Text with the dropped items' shots at the null embedding."""
+        null, null_mask = self.null_text, self.null_text.abs().sum(-1) > 0
+        where = drop.reshape(-1, 1, 1)
+        return (
+            torch.where(where.unsqueeze(-1), null.expand_as(items["text"]), items["text"]),
+            torch.where(where, null_mask.expand_as(items["text_mask"]), items["text_mask"]),
+        )
+
+    def averaged(self, step: int) -> None:
+        """While the compressor still trains, keep its normalisation measured."""
+        if step <= self.recipe.joint_steps:
+            self._normalise()
+
+    @torch.no_grad()
+    def _normalise(self) -> None:
+        compressor = self.trained["compressor"]
+        features = torch.cat([self.draw(77_000 + i, 16)["features"] for i in range(4)])
+        set_normalisation(compressor, compressor(features.permute(0, 1, 3, 4, 2))[0].flatten(0, 3))
+
+    def evaluate(self) -> dict[str, float]:
+        """Held-out velocity error of each held mode, at fixed times and noise; and with another clip's plan."""
+        items = self.draw(1, 24, "heldout")
+        figures = {}
+        for mode in (*RENDERER_MODES, "anchors", "other_plan", "no_plan"):
+            generator = torch.Generator().manual_seed(5)
+            plan, _ = self._plan(items, generator, False)
+            plan = plan.roll(1, 0) if mode == "other_plan" else plan * (mode != "no_plan")
+            held = held_frames(mode, self.recipe.clip, generator) if mode in RENDERER_MODES else torch.zeros(self.recipe.clip, dtype=torch.bool)
+            t = torch.linspace(0.15, 0.95, 24)[:, None].expand(-1, self.recipe.clip).masked_fill(held, 0).to(self.device)
+            eps = torch.randn(items["latents"].shape, generator=generator).to(self.device)
+            c = self.conditioning(items, plan, 0, ANCHORS if mode == "anchors" else 0)
+            network = self.trained["renderer"]
+            each = self.flow.loss(lambda x, s, c=c: network(x, s, c), items["latents"], eps, t)
+            figures[f"loss_{mode}"] = (each.sum() / (t > 0).sum()).item()
+        return figures
+
+    def sheet(self, path: Path) -> None:
+        """Truth above, painted from the true plan below; the third row holds the first frames and anchors."""
+        items = self.draw(3, 6, "heldout")
+        generator = torch.Generator().manual_seed(6)
+        plan, _ = self._plan(items, generator, False)
+        noise = torch.randn(items["latents"].shape, generator=generator).to(self.device)
+        network = self.trained["renderer"]
+        rows = []
+        painted = sample(self.flow, lambda x, t: network(x, t, self.conditioning(items, plan, 0)), noise, 8)
+        for truth, ours in zip(items["latents"], painted, strict=True):
+            for latents in (truth, ours):
+                rows.append(self.autoencoder.decode(latents[None])[0, :, 2::6].clamp(-1, 1))
+        save_rows(path, rows)
+
+    def export(self, folder: Path) -> None:
+        save_part(folder, "renderer", self.trained["renderer"])
+        save_part(folder, "compressor", self.trained["compressor"])
+
