@@ -52,8 +52,8 @@ class Grid:
         return self.temporal_compression * self.semantic_stride
 
     def frames(self, seconds: float) -> int:
-        """Pixel frames of a film of this many seconds, at least one."""
-        return max(1, round(Fraction(str(seconds)) * self.fps))
+        """Pixel frames that cover this many seconds, at least one."""
+        return max(1, math.ceil(Fraction(str(seconds)) * self.fps))
 
     def latent_frames(self, frames: int) -> int:
         """Latent frames that cover this many pixel frames."""

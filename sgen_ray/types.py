@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +47,12 @@ class VideoRequest:
 
     @property
     def seconds(self) -> float:
-        return float(sum(shot.seconds for shot in self.shots))
+        return float(sum(Fraction(str(shot.seconds)) for shot in self.shots))
+
+    @property
+    def frames(self) -> int:
+        """Frames of the finished film: its exact duration at its own frame rate, at least one."""
+        return max(1, round(Fraction(str(self.seconds)) * self.fps))
 
 
 @dataclass(frozen=True)
@@ -103,7 +109,7 @@ class Segment:
     """The unit of decoding and encoding: latent frames [start, stop) with the halo that exact decoding needs.
 
     Attributes:
-        latents: [C, T, H, W] for latent frames [latent_start, latent_start + T), which cover [start, stop) and the halo.
+        latents: [C, T, H, W] for latent frames [latent_start, latent_start + T): [start, stop) and the halo.
         frame_start, frame_stop: pixel frames of the model's grid that this segment shows, trimmed to the film's length.
     """
 

@@ -217,3 +217,9 @@ def test_ctrl_c_leaves_no_half_file_and_says_how_to_go_on(here):
     with sgen(pause=0.0) as film:
         out, _ = film.communicate(timeout=60)
     assert json.loads(out)["windows_reused"] >= 1
+
+
+def test_no_arguments_show_the_help(capsys):
+    assert main([]) == 2
+    told = capsys.readouterr()
+    assert ("generate" in told.out, told.err) == (True, "")

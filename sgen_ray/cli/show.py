@@ -8,8 +8,6 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-import typer
-
 from sgen_ray.errors import Cancelled
 from sgen_ray.types import Plan, Video
 
@@ -19,15 +17,18 @@ def warn(messages: Iterable[str]) -> None:
         print(f"warning: {message}", file=sys.stderr)
 
 
+class Stopped(Exception):
+    """Somebody stopped the work; the text says what is left of it and how to go on."""
+
+
 @contextlib.contextmanager
 def working(when_stopped: str) -> Iterator[None]:
-    """Keeps stdout for the result alone, and ends with exit code 130 and one line when somebody stops the work."""
+    """Keeps stdout for the result alone, and raises `Stopped` when somebody stops the work."""
     try:
         with contextlib.redirect_stdout(sys.stderr):
             yield
-    except (KeyboardInterrupt, Cancelled):
-        print(f"stopped; {when_stopped}", file=sys.stderr)
-        raise typer.Exit(130) from None
+    except (KeyboardInterrupt, Cancelled, SystemExit) as stop:  # Ray answers SIGTERM with SystemExit
+        raise Stopped(when_stopped) from stop
 
 
 def show_json(facts: Mapping[str, Any]) -> None:

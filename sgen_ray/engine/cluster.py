@@ -159,8 +159,11 @@ class RayRuntime:
                 else:
                     ray.init(self._address, **quiet)
             except BaseException as error:
-                # Ray leaves the helpers of a half-started cluster running.
-                _end(_family(set(psutil.Process().children()) - before))
+                # Ray leaves helpers of a half-started cluster running.
+                family = _family(set(psutil.Process().children()) - before)
+                with suppress(Exception):
+                    ray.shutdown()
+                _end(family)
                 if not isinstance(error, ConnectionError | RuntimeError | ValueError):
                     raise
                 place = f"at {self._address}" if self._address else "on this machine"

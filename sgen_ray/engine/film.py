@@ -106,7 +106,8 @@ def join(film: Film, artifacts: Artifacts, output: Path, model: str) -> tuple[in
     for part in film.parts:
         stats.add(stored_stats(artifacts, part.fingerprint, part.index))
     pictures = (stored_segment(artifacts, part.fingerprint, part.index) for part in film.parts)
-    frames = concat(pictures, output, plan.request.fps, provenance(plan.request, plan.grid, model, __version__))
+    facts = provenance(plan.request, plan.grid, model, __version__)
+    frames = concat(pictures, output, plan.request.fps, facts, plan.request.frames)
     return frames, report(stats, film.windows, plan.shot_starts, plan.grid)
 
 

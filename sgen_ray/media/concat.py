@@ -18,18 +18,21 @@ from sgen_ray.shapes import Grid
 from sgen_ray.types import VideoRequest
 
 
-def concat(parts: Iterable[bytes], path: Path, fps: int, metadata: Mapping[str, str] | None = None) -> int:
+def concat(
+    parts: Iterable[bytes], path: Path, fps: int, metadata: Mapping[str, str] | None = None, most: int | None = None
+) -> int:
     """Joins raw H.264 segments, given in the film's order, into a faststart MP4 at `path`; returns its frames.
 
-    Frame k is shown at exactly k / fps. `parts` is read one at a time; empty ones add nothing. The file appears under
-    its name only when it is whole.
+    Frame k is shown at exactly k / fps. `parts` is read one at a time; empty ones add nothing. Frames after the first
+    `most` are left out: the model's grid may reach past the end that was asked for. The file appears under its name
+    only when it is whole.
 
     Raises:
         OutputError: it cannot be written: no folder, no permission, no space.
         EngineError: a segment is not what `encode` makes, or there is none.
     """
     with replacing(path) as temporary:
-        frames = _mux((part for part in parts if part), temporary, fps, metadata or {})
+        frames = _mux((part for part in parts if part), temporary, fps, metadata or {}, most)
         # A muxer may notice late, or never, that the last bytes found no room.
         try:
             with av.open(str(temporary)) as written:
@@ -63,7 +66,7 @@ def provenance(request: VideoRequest, grid: Grid, fingerprint: str, version: str
     return {"title": "".join(letter for letter in prompt if letter.isprintable()), "comment": json.dumps(comment)}
 
 
-def _mux(parts: Iterable[bytes], path: Path, fps: int, metadata: Mapping[str, str]) -> int:
+def _mux(parts: Iterable[bytes], path: Path, fps: int, metadata: Mapping[str, str], most: int | None) -> int:
     options = {"movflags": "+faststart", "fflags": "+bitexact"}
     frames = 0
     with av.open(str(path), "w", format="mp4", options=options) as film:
@@ -76,7 +79,7 @@ def _mux(parts: Iterable[bytes], path: Path, fps: int, metadata: Mapping[str, st
                     stream.time_base = Fraction(1, fps)
                 elif source.codec_context.extradata != headers:
                     raise EngineError(f"segment {number} was encoded with other settings than the first")
-                for packet in packets:
+                for packet in packets[: None if most is None else most - frames]:
                     packet.stream = stream
                     packet.time_base = Fraction(1, fps)
                     packet.pts = packet.dts = frames

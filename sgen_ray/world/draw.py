@@ -51,7 +51,7 @@ def _groups(state: State, attribute: str, names: Sequence[str], chunk: int) -> I
     for name in names:
         rows = order[is_class(values, attribute, name)[order]]
         if len(rows):
-            yield from ((name, part) for part in rows.split(chunk))
+            yield from ((name, part) for part in torch.split(rows, chunk))
 
 
 def _each(out: Tensor, state: State, attribute: str, names: Sequence[str], chunk: int,

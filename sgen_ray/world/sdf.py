@@ -54,11 +54,11 @@ def capsule(x: Tensor, y: Tensor, a: tuple[Number, Number], b: tuple[Number, Num
 
 def convex(x: Tensor, y: Tensor, *points: tuple[Number, Number]) -> Tensor:
     """A convex polygon, corners counter-clockwise with y up: the largest distance to its sides."""
-    d = None
+    d: Tensor | None = None
     for (ax, ay), (bx, by) in zip(points, points[1:] + points[:1], strict=True):
         ex, ey = bx - ax, by - ay
-        n = (ex * ex + ey * ey) ** 0.5 + 1e-6
-        side = (x - ax) * (ey / n) - (y - ay) * (ex / n)
+        n: Number = (ex * ex + ey * ey) ** 0.5 + 1e-6
+        side: Tensor = (x - ax) * (ey / n) - (y - ay) * (ex / n)
         d = side if d is None else torch.maximum(d, side)
     assert d is not None
     return d
@@ -66,6 +66,8 @@ def convex(x: Tensor, y: Tensor, *points: tuple[Number, Number]) -> Tensor:
 
 def rotate(x: Tensor, y: Tensor, angle: Number) -> tuple[Tensor, Tensor]:
     """Coordinates in a frame turned counter-clockwise by `angle` radians (y up)."""
+    c: Number
+    s: Number
     if isinstance(angle, Tensor):
         c, s = angle.cos(), angle.sin()
     elif angle == 0:

@@ -1,0 +1,45 @@
+"""The commands of `sgen`, one module each; what is heavy (torch, Ray) is imported when a command runs.
+
+A new command is a function with a docstring that holds an example, added to `COMMANDS`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from sgen_ray import __version__
+from sgen_ray.cli.generate import generate
+from sgen_ray.cli.info import info
+from sgen_ray.cli.plan import plan
+from sgen_ray.cli.render import render
+from sgen_ray.cli.world import world
+
+COMMANDS = (generate, plan, render, info, world)
+
+app = typer.Typer(
+    name="sgen",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Makes a video of up to a minute from a prompt: one plan of the whole film, rendered in parallel windows.",
+)
+for command in COMMANDS:
+    app.command()(command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"sgen {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None: ...
