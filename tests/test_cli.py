@@ -183,20 +183,22 @@ def test_a_fault_of_ours_is_one_line_and_a_log(here, capsys, monkeypatch):
     log.unlink()
 
 
-STOPPED = """
-import sys
+SGEN = """
+import functools, sys
 sys.path.insert(0, {tests!r})
 from toy_model import ToyFactory
 from sgen_ray import api
 from sgen_ray.cli.main import main
+from sgen_ray.engine import config
 api.load_factory = lambda name: ToyFactory(pause={pause})
+config.EngineConfig = functools.partial(config.EngineConfig, in_process=True)
 sys.exit(main(sys.argv[1:]))
 """
 
 
 def test_ctrl_c_leaves_no_half_file_and_says_how_to_go_on(here):
     def sgen(pause: float) -> subprocess.Popen[str]:
-        code = STOPPED.format(tests=str(Path(__file__).parent), pause=pause)
+        code = SGEN.format(tests=str(Path(__file__).parent), pause=pause)
         command = [sys.executable, "-c", code, "generate", "a", "--seconds", "30", "--json", "-o", "film.mp4"]
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 

@@ -173,6 +173,18 @@ def test_cancel_keeps_windows_and_resume_renders_none_twice(tmp_path: Path) -> N
     assert video.path.read_bytes() == truth(tmp_path)
 
 
+def test_an_address_without_a_cluster_is_one_line_and_no_wait(tmp_path: Path) -> None:
+    driver = subprocess.run(
+        [sys.executable, "-c", DRIVER],
+        cwd=tmp_path,
+        env={**os.environ, "RAY_ADDRESS": "127.0.0.1:1"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert driver.stderr.splitlines()[-1].startswith("sgen_ray.errors.EngineError: no Ray cluster at 127.0.0.1:1")
+
+
 DRIVER = """
 from pathlib import Path
 import toy_model

@@ -55,5 +55,7 @@ Store = Annotated[
 ]
 Film = Annotated[Path, typer.Option("--output", "-o", help="Where the film goes (.mp4).")]
 Sheet = Annotated[Path | None, typer.Option(help="Also write a contact sheet of the film (.png).", show_default=False)]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout instead of the summary.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+Json = Annotated[
+    bool, typer.Option("--json", metavar="", help="Print one JSON object on stdout instead of the summary.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", metavar="", help="No progress.")]

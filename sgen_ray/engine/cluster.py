@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
+import socket
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -157,6 +158,7 @@ class RayRuntime:
                     _let_workers_import_us()
                     ray.init("local", include_dashboard=False, object_store_memory=self._object_store, **quiet)
                 else:
+                    _answers(self._address)
                     ray.init(self._address, **quiet)
             except BaseException as error:
                 # Ray leaves helpers of a half-started cluster running.
@@ -164,7 +166,7 @@ class RayRuntime:
                 with suppress(Exception):
                     ray.shutdown()
                 _end(family)
-                if not isinstance(error, ConnectionError | RuntimeError | ValueError):
+                if not isinstance(error, OSError | RuntimeError | ValueError):
                     raise
                 place = f"at {self._address}" if self._address else "on this machine"
                 raise EngineError(f"no Ray cluster {place}: {_last_line(error)}; mend or unset RAY_ADDRESS") from error
@@ -198,6 +200,13 @@ def _end(processes: Sequence[psutil.Process], patience: float = 0.0) -> None:
         with suppress(psutil.NoSuchProcess):
             process.kill()
     psutil.wait_procs(alive, timeout=1.0)
+
+
+def _answers(address: str) -> None:
+    """Raises OSError where nothing listens at host:port; Ray would go on trying for many minutes."""
+    host, _, port = address.rpartition("/")[2].rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=10).close()
 
 
 def _let_workers_import_us() -> None:

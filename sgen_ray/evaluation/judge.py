@@ -31,9 +31,9 @@ WEIGHTS = Path(__file__).parent.parent / "weights" / "judge"
 
 @dataclass(frozen=True)
 class JudgeConfig:
-    """Channels at a half, a quarter, an eighth and a sixteenth of the frame."""
+    """Channels at a quarter, an eighth and a sixteenth of the frame."""
 
-    channels: tuple[int, int, int, int] = (24, 48, 80, 120)
+    channels: tuple[int, int, int] = (32, 64, 128)
 
 
 class Block(nn.Module):
@@ -59,11 +59,10 @@ class Judge(nn.Module):
     def __init__(self, config: JudgeConfig | None = None) -> None:
         super().__init__()
         self.config = config or JudgeConfig()
-        half, quarter, eighth, sixteenth = self.config.channels
+        quarter, eighth, sixteenth = self.config.channels
         self.stem = nn.Sequential(
-            nn.Conv2d(3 * len(OFFSETS), half, 3, 2, 1, bias=False), nn.BatchNorm2d(half), nn.ReLU(),
-            nn.Conv2d(half, quarter, 3, 2, 1, bias=False), nn.BatchNorm2d(quarter), nn.ReLU(),
-        )  # fmt: skip
+            nn.Conv2d(3 * len(OFFSETS), quarter, 6, 4, 1, bias=False), nn.BatchNorm2d(quarter), nn.ReLU()
+        )
         self.blocks = nn.Sequential(
             Block(quarter, quarter), Block(quarter, eighth, 2), Block(eighth, eighth), Block(eighth, sixteenth, 2)
         )

@@ -33,17 +33,18 @@ MIRRORED = {
 class JudgeSchedule:
     """Steps of `batch` clips, `fresh` of them new, the others from the last `replay` drawn ones."""
 
-    steps: int = 3600
-    batch: int = 48
-    fresh: int = 16
+    steps: int = 5000
+    batch: int = 32
+    fresh: int = 8
     replay: int = 4096
-    learning_rate: float = 4e-3
+    learning_rate: float = 3e-3
     warmup: int = 100
+    decay: float = 0.4
     weight_decay: float = 0.02
 
     def rate(self, step: int) -> float:
-        """A cosine down to nothing, after a linear warm-up."""
-        return self.learning_rate * min(1.0, (step + 1) / self.warmup) * 0.5 * (1 + math.cos(math.pi * step / self.steps))
+        """Constant after a warm-up, then linearly down over the last part: `steps` may be set anew in each slice."""
+        return self.learning_rate * min(1.0, (step + 1) / self.warmup, (self.steps - step) / (self.decay * self.steps))
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class JudgeTrainer:
             self.seconds = before + time.monotonic() - begin
             if on_step:
                 on_step(self.step, self.schedule.steps, figures)
-            if self.step % 200 == 0:
+            if self.step % 100 == 0:
                 self.save()
         self.save()
         return self.step >= self.schedule.steps

@@ -45,7 +45,7 @@ def guided(network: VideoDiT, conditions: Sequence[Conditioning], scale: float) 
 
 
 def preview(decoder: nn.Module, compressor: SemanticCompressor, z: Tensor) -> Tensor:
-    """Thumbnails [S, 3, h, w] in -1..1 of a plan's normalised tokens [C, S, h, w]."""
+    """Thumbnails [S, 3, h, w] in about -1..1 of a plan's normalised tokens [C, S, h, w]."""
     steps = z.transpose(0, 1)
     raw = steps / compressor.gain[:, None, None] + compressor.shift[:, None, None]
-    return decoder(raw.to(steps.dtype)).clamp(-1, 1)
+    return decoder(raw.to(steps.dtype))

@@ -125,6 +125,10 @@ class EncoderStage:
         tokens = features.flatten(2).transpose(1, 2)
         mean, log_variance = self.trained["compressor"](tokens)
         z = mean + torch.randn(mean.shape, generator=generator).to(mean) * (0.5 * log_variance).exp()
+        # As noisy as the renderer will see it and a planner will make it: meaning must not hide in fine differences.
+        level = self.recipe.semantic_noise * torch.rand(len(z), 1, 1, generator=generator).to(z)
+        spread = mean.detach().flatten(0, 1).std(0)
+        z = z + level * spread * torch.randn(z.shape, generator=generator).to(z)
         direct, hits = self._read("heads", tokens, labels, boxes, still)
         squeezed, squeezed_hits = self._read("bottleneck_heads", z, labels, boxes, still)
         picture = self.trained["preview"](z.transpose(1, 2).unflatten(2, features.shape[2:]))

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from sgen_ray import world
 from sgen_ray.diffusion.flow import Flow, sample
 from sgen_ray.models.dit import Conditioning, PlannerDiT
 from sgen_ray.models.parts import load_part, save_part
 from sgen_ray.models.planning import guided, preview, shot_clock
+from sgen_ray.models.semantic import thumbnails
 from sgen_ray.models.text import encode_text
 from sgen_ray.training.data import pairs_at, seeds, shots_of
 from sgen_ray.training.holding import PLANNER_MODES, PLANNER_WEIGHTS, draw_time, held_frames, pick_modes
@@ -32,10 +34,11 @@ class PlannerStage:
     def __init__(self, recipe: Recipe, folder: Path, device: str) -> None:
         self.recipe, self.grid, self.device = recipe, recipe.grid, torch.device(device)
         self.encoder, self.compressor = load_part(folder, "semantic_encoder", device), load_part(folder, "compressor", device)
-        self.preview = load_part(folder, "preview", device)
         self.text_encoder, self.tokenizer = load_part(folder, "text_encoder", device), load_part(folder, "tokenizer")
         self.flow = Flow(torch.ones(self.grid.semantic_channels))
-        self.trained = nn.ModuleDict({"planner": PlannerDiT(**recipe.planner)}).to(self.device)
+        parts = {"planner": PlannerDiT(**recipe.planner), "preview": load_part(folder, "preview", device)}
+        parts["preview"].requires_grad_(True)
+        self.trained = nn.ModuleDict(parts).to(self.device)
         self.null_text, self.null_mask = (x[0] for x in self._encode_text([""]))
         self.steps = round(recipe.max_seconds * self.grid.fps / self.grid.frames_per_step)
 
@@ -54,13 +57,17 @@ class PlannerStage:
         numbers = [(1, 2, 3, 4, 4, 5, 6, 8)[int(i)] for i in torch.randint(8, (count,), generator=generator)]
         films = [world.sample_film(s, self.recipe.max_seconds, n, split) for s, n in zip(own, numbers, strict=True)]
         step = torch.arange(self.steps).expand(count, -1)
-        features = [self.encoder(pairs_at([f], step[:1], self.grid, self.device)[0]) for f in films]
+        pairs = [pairs_at([film], step[:1], self.grid, self.device)[0] for film in films]
+        features = [self.encoder(pair) for pair in pairs]
+        size = (8 * self.grid.semantic_height, 8 * self.grid.semantic_width)
+        seen = torch.stack([thumbnails(pair.mean(1), *size) for pair in pairs])
         z = self.compressor.encode(torch.stack(features).permute(0, 1, 3, 4, 2)).permute(0, 4, 1, 2, 3)
         texts = [world.captions(f, s, split) for f, s in zip(films, own, strict=True)]
         text, mask = self._encode_text([t for row in texts for t in (row + [""] * shots)[:shots]])
         middle = (step + 0.5) * self.grid.frames_per_step / self.grid.fps
         return {
             "z": z,
+            "thumbnails": ((seen.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8),
             "shot": shots_of(films, middle).clamp(max=shots - 1).to(self.device),
             "text": text.unflatten(0, (count, -1)),
             "text_mask": mask.unflatten(0, (count, -1)),
@@ -89,7 +96,17 @@ class PlannerStage:
         network = self.trained["planner"]
         each = self.flow.loss(lambda x, s: network(x, s, c), z, eps, t)
         loss = each.sum() / (~held).sum()
-        return loss, {"films": float(count)}
+        seen = self._preview_loss(items, generator)
+        return loss + seen, {"flow": loss.item(), "preview": seen.item()}
+
+    def _preview_loss(self, items: Items, generator: torch.Generator) -> Tensor:
+        """The preview learns along, from steps picked at random, on plans a little off as planned ones are."""
+        film = torch.randint(len(items["z"]), (48,), generator=generator).to(self.device)
+        step = torch.randint(self.steps, (48,), generator=generator).to(self.device)
+        z = items["z"][film, :, step]
+        z = z + 0.2 * torch.randn(z.shape, generator=generator).to(z)
+        shown = preview(self.trained["preview"], self.compressor, z.transpose(0, 1))
+        return functional.mse_loss(shown, items["thumbnails"][film, step].float() / 127.5 - 1)
 
     def averaged(self, step: int) -> None:
         pass
@@ -128,11 +145,12 @@ class PlannerStage:
         rows = []
         for pair in zip(items["z"], planned, strict=True):
             for z in pair:
-                rows.append(preview(self.preview, self.compressor, z)[::4].transpose(0, 1))
+                rows.append(preview(self.trained["preview"], self.compressor, z).clamp(-1, 1)[::4].transpose(0, 1))
         save_rows(path, rows, 2)
 
     def export(self, folder: Path) -> None:
-        save_part(folder, "planner", self.trained["planner"])
+        for name in ("planner", "preview"):
+            save_part(folder, name, self.trained[name])
 
 
 def crop_starts(shot: Tensor, length: int, generator: torch.Generator) -> Tensor:

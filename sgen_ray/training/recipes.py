@@ -52,8 +52,8 @@ def nano() -> Recipe:
         compressor={"feature_channels": 64, "semantic_channels": 8, "hidden": 96},
         preview={"semantic_channels": 8, "width": 32},
         autoencoder={"latent_channels": 32, "channels": (96, 40, 24)},
-        renderer=_renderer(grid, heads=3, head=48, layers=6, ffn=432, text=96, refiner=48),
-        planner=_planner(grid, heads=4, head=32, layers=5, ffn=384, text=96),
+        renderer=_renderer(grid, heads=3, head=48, layers=6, ffn=400, text=96, refiner=40),
+        planner=_planner(grid, heads=4, head=32, layers=5, ffn=224, text=96),
         schedules={
             "encoder": Schedule(steps=1200, batch=24, learning_rate=1.5e-3, replay=3072, fresh=8),
             "autoencoder": Schedule(steps=2000, batch=4, learning_rate=2e-3, replay=384, fresh=1),

@@ -1,0 +1,177 @@
+"""Are the networks trained to be held? Each mode's loss on held-out clips and films, and a sheet of examples.
+
+Beside the loss of the frames that are left to paint: the loss of the very same frames when nothing is held. What is held
+should help, so the first should be the smaller one. "other_plan" and "no_plan" are the clip's loss with another clip's
+plan and without one: much larger, where the plan is listened to; "null_text" is a film's loss without its text.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+from common import options, save, show
+
+import torch
+from torch import Tensor
+
+from sgen_ray.diffusion.flow import sample
+from sgen_ray.models.factory import load_factory
+from sgen_ray.models.parts import load_part
+from sgen_ray.models.planning import guided, preview
+from sgen_ray.training.holding import PLANNER_MODES, RENDERER_MODES, held_frames
+from sgen_ray.training.planner import PlannerStage
+from sgen_ray.training.recipes import RECIPES
+from sgen_ray.training.renderer import ANCHORS, RendererStage
+from sgen_ray.training.sheets import save_rows
+
+RENDERER_EXAMPLES = ("none", "first", "prefix", "both", "anchors")
+PLANNER_EXAMPLES = ("none", "prefix", "span", "outside")
+MARK = torch.tensor([1.0, -1.0, 1.0])
+"""Magenta: not held."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """One mode's losses over the frames that are left to paint."""
+
+    mode: str
+    loss: float
+    same_frames_free: float | None
+
+
+def main() -> None:
+    parser = options(__doc__ or "", films=4, small=1)
+    parser.add_argument("--steps", type=int, default=8, help="of the renderer, for the sheet")
+    arguments = parser.parse_args()
+    factory = load_factory(arguments.model)
+    recipe = RECIPES[str(factory.facts.get("recipe", factory.name))]()
+    torch.set_num_threads(arguments.workers)
+    with torch.no_grad():
+        renderer = RendererStage(recipe, factory.folder, "cpu")
+        renderer.trained["renderer"] = load_part(factory.folder, "renderer")
+        planner = PlannerStage(recipe, factory.folder, "cpu")
+        planner.trained["planner"] = load_part(factory.folder, "planner")
+        found = {"renderer": renderer_losses(renderer), "planner": planner_losses(planner)}
+        renderer_sheet(renderer, arguments)
+        planner_sheet(planner, arguments)
+    for name, losses in found.items():
+        rows = [[h.mode, h.loss, h.same_frames_free, _ratio(h)] for h in losses]
+        show(f"Held-out velocity error of the {name}, by mode",
+             ["held", "loss", "same frames, nothing held", "ratio"], rows)  # fmt: skip
+    figures = {name: {h.mode: {"loss": h.loss, "free": h.same_frames_free} for h in losses}
+               for name, losses in found.items()}  # fmt: skip
+    save("held", arguments, figures, judged=False)
+
+
+def renderer_losses(stage: RendererStage) -> list[Held]:
+    """The stage's own figures, each beside that of the same frames with nothing held."""
+    figures, clip = stage.evaluate(), stage.recipe.clip
+    items = stage.draw(1, 24, "heldout")
+    plan, _ = stage._plan(items, torch.Generator(), False)
+    c = stage.conditioning(items, plan, 0)
+    network = stage.trained["renderer"]
+    times = torch.linspace(0.15, 0.95, 24)
+    out = []
+    for mode in (*RENDERER_MODES, "anchors"):
+        held, eps = _held_and_noise(mode if mode in RENDERER_MODES else "none", clip, items["latents"])
+        each = stage.flow.loss(lambda x, t: network(x, t, c), items["latents"], eps, times[:, None].expand(-1, clip))
+        free = None if mode == "none" else float(each[:, ~held].mean())
+        out.append(Held(mode, figures[f"loss_{mode}"], free))
+    return out
+
+
+def planner_losses(stage: PlannerStage) -> list[Held]:
+    """As `renderer_losses`, over whole minutes."""
+    figures, steps = stage.evaluate(), stage.steps
+    items = stage.draw(1, 16, "heldout")
+    c = stage.conditioning(items["shot"], items["text"], items["text_mask"])
+    network = stage.trained["planner"]
+    times = torch.linspace(0.1, 0.95, 16)
+    out = []
+    for mode in PLANNER_MODES:
+        held, eps = _held_and_noise(mode, steps, items["z"])
+        each = stage.flow.loss(lambda x, t: network(x, t, c), items["z"], eps, times[:, None].expand(-1, steps))
+        free = None if mode == "none" else float(each[:, ~held].mean())
+        out.append(Held(mode, figures[f"loss_{mode}"], free))
+    return out
+
+
+def _held_and_noise(mode: str, frames: int, like: Tensor) -> tuple[Tensor, Tensor]:
+    """What is held, and the noise, as the stages' own `evaluate` draws them."""
+    generator = torch.Generator().manual_seed(5)
+    held = held_frames(mode, frames, generator)
+    return held, torch.randn(like.shape, generator=generator)
+
+
+def renderer_sheet(stage: RendererStage, arguments: argparse.Namespace) -> None:
+    """For each clip: the truth; then for each mode what is held and what came out."""
+    items = stage.draw(3 + arguments.seed, arguments.films, "heldout")
+    plan, _ = stage._plan(items, torch.Generator(), False)
+    latents, network = items["latents"], stage.trained["renderer"]
+    noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(6))
+    pick = torch.arange(2, latents.shape[2] * stage.grid.temporal_compression, 6)
+
+    def seen(x: Tensor) -> Tensor:
+        return stage.autoencoder.decode(x).clamp(-1, 1)[:, :, pick]
+
+    rows = [[row] for row in seen(latents)]
+    for mode in RENDERER_EXAMPLES:
+        anchors = ANCHORS if mode == "anchors" else 0
+        held = held_frames("none" if anchors else mode, latents.shape[2], torch.Generator().manual_seed(7))
+        c = stage.conditioning(items, plan, 0, anchors)
+        painted = sample(stage.flow, lambda x, t, c=c: network(x, t, c), noise, arguments.steps, held=(held, latents))
+        if anchors:
+            given = [seen_anchors(stage, a, len(pick)) for a in items["anchors"]]
+        else:
+            given = list(marked(seen(latents), held[pick // stage.grid.temporal_compression]))
+        for film, before, after in zip(rows, given, seen(painted), strict=True):
+            film += [before, after]
+    path: Path = arguments.out / "held_renderer.png"
+    save_rows(path, [row for film in rows for row in film])
+    print(f"sheet: {path}; rows of each clip: truth, then given and painted for {', '.join(RENDERER_EXAMPLES)}")
+
+
+def seen_anchors(stage: RendererStage, anchors: Tensor, columns: int) -> Tensor:
+    """Anchors [C, A, H, W] as pictures [3, columns, H, W], the rest marked."""
+    pictures = [stage.autoencoder.decode(a[None, :, None])[0, :, :1].clamp(-1, 1) for a in anchors.unbind(1)]
+    row = torch.cat(pictures, 1)
+    blank = MARK.reshape(3, 1, 1, 1).expand(-1, columns - row.shape[1], *row.shape[2:])
+    return torch.cat((row, blank), 1)
+
+
+def planner_sheet(stage: PlannerStage, arguments: argparse.Namespace) -> None:
+    """For each film, every fourth step as a thumbnail: the true plan; then for each mode what is held and what came."""
+    items = stage.draw(3 + arguments.seed, arguments.films, "heldout")
+    z, network = items["z"], stage.trained["planner"]
+    noise = torch.randn(z.shape, generator=torch.Generator().manual_seed(6))
+    null = stage.null_text.expand_as(items["text"]), stage.null_mask.expand_as(items["text_mask"])
+    conditions = [stage.conditioning(items["shot"], items["text"], items["text_mask"]),
+                  stage.conditioning(items["shot"], *null)]  # fmt: skip
+
+    def seen(plans: Tensor) -> list[Tensor]:
+        return [preview(stage.preview, stage.compressor, plan)[::4].transpose(0, 1) for plan in plans]
+
+    rows = [[row] for row in seen(z)]
+    for mode in PLANNER_EXAMPLES:
+        held = held_frames(mode, stage.steps, torch.Generator().manual_seed(7))
+        planned = sample(stage.flow, guided(network, conditions, 2.5), noise, 12, held=(held, z))
+        for film, truth, after in zip(rows, seen(z), seen(planned), strict=True):
+            film += [marked(truth[None], held[::4])[0], after]
+    path: Path = arguments.out / "held_planner.png"
+    save_rows(path, [row for film in rows for row in film], 2)
+    print(f"sheet: {path}; rows of each film: truth, then given and planned for {', '.join(PLANNER_EXAMPLES)}")
+
+
+def marked(pictures: Tensor, held: Tensor) -> Tensor:
+    """Pictures [N, 3, T, H, W] with those that are not held [T] painted over."""
+    return torch.where(held.reshape(1, 1, -1, 1, 1), pictures, MARK.reshape(1, 3, 1, 1, 1))
+
+
+def _ratio(held: Held) -> float | None:
+    return held.loss / held.same_frames_free if held.same_frames_free else None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""The judge: train it (`--train`), and measure it on held-out films of the world, plain and through the autoencoder."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from common import each, judge, options, percent, save, show
+
+import torch
+
+from sgen_ray.evaluation.judge import CLIP_FRAMES, FPS, HEIGHT, OFFSETS, WEIGHTS, WIDTH, as_input, save_judge
+from sgen_ray.evaluation.judge_training import JudgeSchedule, train_judge
+from sgen_ray.evaluation.shares import Share
+from sgen_ray.models.autoencoder import TinyAutoencoder
+from sgen_ray.models.factory import load_factory
+from sgen_ray.models.parts import load_part
+from sgen_ray.world import ATTRIBUTES, attribute_indices, draw, sample_film
+
+GOAL = 0.99
+BLOCK = 20
+
+
+def main() -> None:
+    parser = options(__doc__ or "", films=1000, small=40)
+    parser.add_argument("--seconds", type=float, default=8.0, help="length of the films that clips are cut from")
+    parser.add_argument("--train", type=float, metavar="MINUTES", help="train first, from where the last slice stopped")
+    parser.add_argument("--steps", type=int, default=JudgeSchedule.steps, help="where training ends")
+    parser.add_argument("--state", type=Path, default=Path("runs/judge"), help="training state between slices")
+    parser.add_argument("--no-reconstructions", action="store_true", help="where there is no autoencoder yet")
+    arguments = parser.parse_args()
+    if arguments.train is not None:
+        train(arguments)
+    starts = range(0, arguments.films, BLOCK)
+    blocks = [
+        Block(arguments.model, 5_000_000 + arguments.seed * 1_000_000 + start, min(BLOCK, arguments.films - start),
+              arguments.seconds, not arguments.no_reconstructions)
+        for start in starts
+    ]  # fmt: skip
+    counts = list(each(count, blocks, arguments.workers, f"blocks of {BLOCK} films"))
+    films = arguments.films
+    found = {
+        kind: {name: Share(sum(c[kind][name] for c in counts if kind in c), films) for name in ATTRIBUTES}
+        for kind in counts[0]
+    }
+    rows = [[name, *(percent(shares[name].value) for shares in found.values())] for name in ATTRIBUTES]
+    rows.append(["all", *(percent(sum(shares.values(), Share(0, 0)).value) for shares in found.values())])
+    show(f"The judge on {films} held-out clips", ["attribute", *found], rows)
+    save("judge", arguments, {**found, "goal": GOAL}, painted=not arguments.no_reconstructions)
+
+
+def train(arguments: argparse.Namespace) -> None:
+    began = time.monotonic()
+
+    def on_step(step: int, total: int, figures: dict[str, float]) -> None:
+        if step % 25 == 0:
+            spent = time.monotonic() - began
+            print(f"judge {step}/{total}, loss {figures['loss']:.3f}, {spent:.0f} s", file=sys.stderr, flush=True)
+
+    torch.set_num_threads(1)
+    schedule = JudgeSchedule(steps=arguments.steps)
+    trained, facts = train_judge(arguments.state, arguments.train, schedule, arguments.seed, on_step)
+    save_judge(trained, WEIGHTS, facts)
+
+
+@dataclass(frozen=True)
+class Block:
+    """Held-out films by seed, one clip of each."""
+
+    model: str
+    seed: int
+    films: int
+    seconds: float
+    reconstruct: bool
+
+
+def count(block: Block) -> dict[str, dict[str, int]]:
+    """Kind of frames -> attribute -> clips that the judge reads right."""
+    generator = torch.Generator().manual_seed(block.seed)
+    films = [sample_film(block.seed + i, block.seconds, 1, "heldout") for i in range(block.films)]
+    # Clips begin where a latent frame does, and are whole runs of latent frames, as films are decoded.
+    room = int((block.seconds * FPS - CLIP_FRAMES) // 4)
+    start = 4 * torch.randint(room + 1, (block.films, 1), generator=generator)
+    frames = draw(films, (start + torch.arange(-(-CLIP_FRAMES // 4) * 4)) / FPS, WIDTH, HEIGHT)
+    truth = attribute_indices(films, start / FPS)
+    kinds: dict[str, Callable[[], torch.Tensor]] = {"world": lambda: frames}
+    if block.reconstruct:
+        kinds["reconstructed"] = lambda: reconstructed(block.model, frames)
+    out = {}
+    for kind, pictures in kinds.items():
+        clips = (pictures()[:, list(OFFSETS)] * 255).round().to(torch.uint8)
+        with torch.no_grad():
+            logits = judge()(as_input(clips))
+        out[kind] = {name: int((logits[name].argmax(1) == truth[name][:, 0]).sum()) for name in ATTRIBUTES}
+    return out
+
+
+@torch.no_grad()
+def reconstructed(name: str, frames: torch.Tensor) -> torch.Tensor:
+    """Frames [N, T, 3, H, W] in 0..1 through the autoencoder and back."""
+    autoencoder = _autoencoder(name)
+    x = frames.transpose(1, 2) * 2 - 1
+    return ((autoencoder.decode(autoencoder.encode(x)) + 1) / 2).clamp(0, 1).transpose(1, 2)
+
+
+@cache
+def _autoencoder(name: str) -> TinyAutoencoder:
+    return load_part(load_factory(name).folder, "autoencoder")
+
+
+if __name__ == "__main__":
+    main()
