@@ -1,6 +1,6 @@
 """Do films show what their prompts say? Held-out captions, judged attribute by attribute.
 
-Beside each figure: the judge on the world's own film of the caption, on that film through the autoencoder, and guessing.
+Beside each figure: the judge on the world's own film of the caption, on that through the autoencoder, and guessing.
 """
 
 from __future__ import annotations
@@ -9,10 +9,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from common import each, judge, model, options, save, show
-
 import numpy as np
 import torch
+from common import each, judge, model, options, save, show
 
 from sgen_ray.evaluation.adherence import Case, Reading, adherence, draw_cases, guessing, read, world_frames
 from sgen_ray.evaluation.painting import Model, paint, request

@@ -17,8 +17,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: every process here is one of several
-
 import torch
 from rich.console import Console
 from rich.table import Table
@@ -31,6 +29,8 @@ from sgen_ray.models.factory import load_factory
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("torch", "ray", "diffusers", "transformers", "numpy")
+
+torch.set_num_threads(1)  # every process here is one of several
 
 T, R = TypeVar("T"), TypeVar("R")
 
@@ -176,4 +176,6 @@ def _processor() -> str:
 def _plain(value: object) -> object:
     if isinstance(value, Share):
         return value.as_json()
+    if isinstance(value, Path):
+        return value.name
     raise TypeError(f"{type(value).__name__} is no figure")

@@ -1,8 +1,7 @@
 """Are the networks trained to be held? Each mode's loss on held-out clips and films, and a sheet of examples.
 
-Beside the loss of the frames that are left to paint: the loss of the very same frames when nothing is held. What is held
-should help, so the first should be the smaller one. "other_plan" and "no_plan" are the clip's loss with another clip's
-plan and without one: much larger, where the plan is listened to; "null_text" is a film's loss without its text.
+Beside the loss of the frames that are left to paint: the loss of the very same frames when nothing is held. What is
+held should help, so the first should be the smaller one.
 """
 
 from __future__ import annotations
@@ -11,9 +10,8 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-from common import options, save, show
-
 import torch
+from common import options, save, show
 from torch import Tensor
 
 from sgen_ray.diffusion.flow import sample

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from common import each, judge, options, percent, save, show
-
 import torch
+from common import each, judge, options, percent, save, show
 
 from sgen_ray.evaluation.judge import CLIP_FRAMES, FPS, HEIGHT, OFFSETS, WEIGHTS, WIDTH, as_input, save_judge
 from sgen_ray.evaluation.judge_training import JudgeSchedule, train_judge

@@ -10,9 +10,8 @@ import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from common import Progress, judge, options, percent, save, show
-
 import numpy as np
+from common import Progress, judge, options, percent, save, show
 
 from sgen_ray.api import generate
 from sgen_ray.engine.config import EngineConfig

@@ -1,4 +1,4 @@
-"""How long does a minute take on this machine? By phase, from an empty store each run; and does a second renderer pay?"""
+"""How long does a minute take on this machine, by phase, from an empty store? Does a second renderer pay?"""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def main() -> None:
         # Alternating, so that whatever else the machine does falls on both alike.
         pair = [("one renderer", 1), ("two renderers", 2)][:: -1 if turn % 2 else 1]
         for name, renderers in [("as it comes", None), *pair]:
-            engine = EngineConfig(renderers=renderers, threads=1 if renderers else None, device="cpu" if renderers else "auto")
+            engine = EngineConfig(renderers=renderers, threads=1, device="cpu") if renderers else EngineConfig()
             runs[name].append(run(arguments.prompt, arguments.seconds, arguments.model, arguments.seed, engine))
             progress.step()
 
@@ -82,13 +82,14 @@ def run(prompt: str, seconds: float, model: str, seed: int, engine: EngineConfig
 
 def summary(runs: list[Run]) -> dict[str, object]:
     """Medians over runs, and each run's seconds."""
-    phases = {phase for run in runs for phase in run.video.wall}
+    walls = [run.video.wall for run in runs]
+    phases = sorted({phase for wall in walls for phase in wall})
     return {
         "renderers": runs[0].video.renderers,
         "windows": runs[0].video.windows,
         "after_load": statistics.median(run.after_load for run in runs),
         "after_load_runs": [run.after_load for run in runs],
-        "wall": {p: statistics.median(run.video.wall[p] for run in runs if p in run.video.wall) for p in sorted(phases)},
+        "wall": {phase: statistics.median(wall[phase] for wall in walls if phase in wall) for phase in phases},
         "windows_a_second": statistics.median(run.windows_a_second for run in runs),
         "peak_memory": max(run.peak_memory for run in runs),
     }

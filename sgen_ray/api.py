@@ -154,9 +154,10 @@ def fill_order(
     needed = space_for(order.request)
     output = writable_file(output, (".mp4",), needed)
     store = writable_store(str(store or default_store()), needed)
-    return generate_film(
+    video = generate_film(
         order.request, order.factory, output, store=store, engine=engine, plan=order.plan, on_event=on_event
     )
+    return replace(video, warnings=order.warnings)
 
 
 def plan_order(

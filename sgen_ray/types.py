@@ -76,7 +76,6 @@ class Plan:
     frames: int
     latent_frames: int
     model_fingerprint: str
-    unknown_words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ os.environ["RAY_AUTH_MODE"] = "disabled"
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ["RAY_IGNORE_UNHANDLED_ERRORS"] = "1"
 os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
+os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 (Ray takes the name as it is)
 os.environ.pop("RAY_ADDRESS", None)
 # Ray's workers import the tests' own modules.
 os.environ["PYTHONPATH"] = os.pathsep.join([os.path.dirname(__file__), os.environ.get("PYTHONPATH", "")])

@@ -209,15 +209,15 @@ def test_ctrl_c_leaves_no_half_file_and_says_how_to_go_on(here):
                 break
         film.send_signal(signal.SIGINT)
         began = time.monotonic()
-        out, err = film.communicate(timeout=30)
-    assert time.monotonic() - began < 15
+        out, err = film.communicate(timeout=120)
+    assert time.monotonic() - began < 30
     assert (film.returncode, out) == (130, "")
     assert err.splitlines()[-1].startswith("stopped; finished windows are kept")
     assert "Traceback" not in err
     assert list(here.iterdir()) == []
 
     with sgen(pause=0.0) as film:
-        out, _ = film.communicate(timeout=60)
+        out, _ = film.communicate(timeout=120)
     assert json.loads(out)["windows_reused"] >= 1
 
 

@@ -32,7 +32,7 @@ class ToyFactory:
     """Faults, all off by default; `notes` is a folder through which processes leave word.
 
     Attributes:
-        pause: seconds a sampler step takes.
+        pause: seconds a sampler step takes. loading: seconds that loading takes.
         broken: loading fails, as with corrupt weights.
         raises: this window's render raises, always. kills: this window's render kills its process, always.
         crash_once: this window's render kills its process, the first time.
@@ -42,6 +42,7 @@ class ToyFactory:
 
     notes: Path | None = None
     pause: float = 0.0
+    loading: float = 0.0
     broken: bool = False
     raises: int | None = None
     kills: int | None = None
@@ -70,6 +71,7 @@ class ToyFactory:
     def renderer(self, device: str, threads: int) -> "ToyRenderer":
         if self.broken:
             raise ModelError("the weights of model 'toy' are cut off; install it again")
+        time.sleep(self.loading)
         self.note(f"renderer {device} {threads}")
         return ToyRenderer(self)
 

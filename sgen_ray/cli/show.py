@@ -83,7 +83,6 @@ def plan_facts(plan: Plan) -> dict[str, Any]:
         "native": f"{grid.width}x{grid.height}@{grid.fps}",
         "semantic_shape": list(plan.semantic.shape),
         "latent_frames": plan.latent_frames,
-        "unknown_words": list(plan.unknown_words),
     }
 
 

@@ -144,6 +144,8 @@ class RayRuntime:
         if self._address is None:
             # Since Ray 2.59 a cluster of one's own turns token authentication on and writes into the home folder.
             os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+            # Ray's workers are at nice 15, so that anything else on a small machine would starve the renderers.
+            os.environ.setdefault("RAY_worker_niceness", "0")
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         # A payload whose call failed is never fetched, and its error was already seen through the small value.
         os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")

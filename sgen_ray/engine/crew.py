@@ -61,7 +61,7 @@ class Crew:
     Args:
         start: starts a worker; called again for each that died.
         depth: calls that a busy worker holds.
-        timeout: seconds to wait for a first worker to be ready.
+        timeout: seconds that tasks wait for a first worker to be ready.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class Crew:
                 break
             task = heapq.heappop(self._queue)[-1]
             free[chosen].calls[free[chosen].worker.call(task.method, *task.args)] = task
-        if self.ready:
+        if self.ready or not self._queue:
             self._waiting_since = time.monotonic()
         elif time.monotonic() - self._waiting_since > self._timeout:
             raise EngineError(
@@ -230,27 +230,18 @@ class Crew:
 
 
 def finished(runtime: Runtime, crews: Sequence[Crew], look: Callable[[], None]) -> Iterator[Done]:
-    """Keeps the crews busy until no task is left, and gives back each finished one; more may be submitted meanwhile."""
+    """Keeps the crews busy until no task is left, and gives back each finished one; more may be submitted meanwhile.
+
+    `look` is called at least every `TICK` seconds. The interpreter is back here as often, so Ctrl-C is quick.
+    """
     while any(crew.unfinished for crew in crews):
-        yield from _round(runtime, crews, look)
-
-
-def settle_until(runtime: Runtime, crews: Sequence[Crew], enough: Callable[[], bool], look: Callable[[], None]) -> None:
-    """Lets crews without tasks load their models until there are enough."""
-    while not enough():
-        for _ in _round(runtime, crews, look):
-            raise AssertionError("a task was finished that nobody waits for")
-
-
-def _round(runtime: Runtime, crews: Sequence[Crew], look: Callable[[], None]) -> Iterator[Done]:
-    """Hands out tasks, waits for a call to finish, at most `TICK`, so that Ctrl-C is quick, and settles what has."""
-    for crew in crews:
-        crew.dispatch()
-    for call in runtime.wait([call for crew in crews for call in crew.calls()], TICK):
         for crew in crews:
-            if (done := crew.settle(call)) is not None:
-                yield done
-    look()
+            crew.dispatch()
+        for call in runtime.wait([call for crew in crews for call in crew.calls()], TICK):
+            for crew in crews:
+                if (done := crew.settle(call)) is not None:
+                    yield done
+        look()
 
 
 def _line(error: BaseException) -> str:

@@ -90,7 +90,6 @@ def generate_film(
         windows_reused=len(film.windows) - len(todo.render),
         report=report,
         wall=wall,
-        warnings=_warnings(film.plan, factory),
     )
 
 
@@ -126,14 +125,11 @@ def _paint(film: Film, todo: Todo, studio: Studio, renderers: Crew) -> None:
     joined: list[tuple[Window, str]] = []
     stitcher = studio.stitcher(film.blend, film.encoding, joined)
     watch, names = studio.watch, film.window_names
-    studio.wait_for(renderers)
     plan = studio.runtime.share(film.plan)
     stitcher.submit(*(Task("add", window.index, (window, names[window.index], None)) for window in todo.add))
     renderers.submit(
         *(Task("render", window.index, (plan, window, names[window.index]), priority=1) for window in todo.render)
     )
-    if todo.render:
-        watch.begin("render")
     rendered, encoded = 0, len(film.parts) - len(todo.segments)
     blended: list[Task] = []  # segments that wait for their turn; decoded frames are large, so few are under way
     decoding, most = 0, 2 * studio.layout.renderers + 2
@@ -155,7 +151,6 @@ def _paint(film: Film, todo: Todo, studio: Studio, renderers: Crew) -> None:
                 blended += [Task("decode", ready, (done.payload, place)) for place, ready in missing]
             case "decode":
                 watch.did("decode", done.result)
-                watch.begin("encode")
                 part = film.parts[index]
                 stitcher.submit(Task("encode", index, (part.frame_start, done.payload, part.fingerprint, index)))
             case "encode":
@@ -165,7 +160,6 @@ def _paint(film: Film, todo: Todo, studio: Studio, renderers: Crew) -> None:
                 watch.tell(SegmentEncoded(index, encoded, len(film.parts)))
         blended.sort(key=lambda task: task.index)
         while blended and decoding < most:
-            watch.begin("decode")
             renderers.submit(blended.pop(0))
             decoding += 1
     watch.finished("decode")
@@ -185,10 +179,3 @@ def _studio(
         except BaseException:
             studio.stop()
             raise
-
-
-def _warnings(plan: Plan, factory: ModelFactory) -> tuple[str, ...]:
-    if not plan.unknown_words:
-        return ()
-    words = ", ".join(repr(word) for word in plan.unknown_words)
-    return (f"the {factory.name} model has never seen {words}; it knows: {', '.join(factory.known_words())}",)

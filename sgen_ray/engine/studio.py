@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sgen_ray.engine import actors
 from sgen_ray.engine.cluster import RayRuntime
 from sgen_ray.engine.config import EngineConfig
-from sgen_ray.engine.crew import TICK, Crew, Done, Task, finished, settle_until
+from sgen_ray.engine.crew import TICK, Crew, Done, Task, finished
 from sgen_ray.engine.events import PlanStep, WindowStep
 from sgen_ray.engine.local import LocalRuntime
 from sgen_ray.engine.machine import choose
@@ -51,6 +51,7 @@ class Studio:
         self.backend = local_backend(self.layout.device, machine.accelerator)
         self.model = factory.fingerprint()
         self._crews: list[Crew] = []
+        self._looked = 0.0
 
     def stored_plan(self, request: VideoRequest) -> Plan | None:
         """The plan of an earlier run of the same request, whatever its size, frame rate and rendering steps were."""
@@ -88,10 +89,10 @@ class Studio:
 
     def make_plan(self, planner: Crew, request: VideoRequest) -> Plan:
         """Plans and stores the plan. The planner is let go: its GPU is needed for a renderer."""
-        self.wait_for(planner)
         planner.submit(Task("plan", 0, (request,)))
-        with self.watch.phase("plan"):
-            plan: Plan = next(done.result for done in list(self.finished()))
+        seconds, plan = next(done.result for done in list(self.finished()))
+        self.watch.did("plan", seconds)
+        self.watch.finished("plan")
         planner.close()
         data = plan_to_bytes(plan)
         self.artifacts.put("plan", plan_fingerprint(request, self.model, self.backend), data)
@@ -99,15 +100,8 @@ class Studio:
 
     def preview(self, plan: Plan) -> NDArray[np.uint8]:
         """One thumbnail a semantic step, [S, H, W, 3]."""
-        planner = self.planner()
-        self.wait_for(planner)
-        planner.submit(Task("preview", 0, (plan,)))
+        self.planner().submit(Task("preview", 0, (plan,)))
         return np.array(next(done.result for done in list(self.finished())))
-
-    def wait_for(self, crew: Crew) -> None:
-        """Until one of this crew has loaded its model."""
-        settle_until(self.runtime, self._crews, lambda: crew.ready > 0, self._look)
-        self.watch.loaded()
 
     def finished(self) -> Iterator[Done]:
         """Finished tasks of all crews until none is left, while steps are told and memory is gauged."""
@@ -141,12 +135,22 @@ class Studio:
 
     def _look(self) -> None:
         self.watch.gauge()
+        if any(crew.ready for crew in self._crews if crew.name != "stitcher"):
+            self.watch.loaded()
+        if time.monotonic() - self._looked < TICK:
+            return
+        self._looked = time.monotonic()
         for crew in self._crews:
             for worker, status in crew.statuses():
-                if status.total and status.method == "plan":
-                    self.watch.tell(PlanStep(status.done, status.total))
-                elif status.total and status.method == "render":
-                    self.watch.tell(WindowStep(status.index, worker, status.done, status.total))
+                match status.method:
+                    case "plan":
+                        self.watch.begin("plan")
+                        if status.total:
+                            self.watch.tell(PlanStep(status.done, status.total))
+                    case "render":
+                        self.watch.begin("render")
+                        if status.total:
+                            self.watch.tell(WindowStep(status.index, worker, status.done, status.total))
 
 
 @contextmanager

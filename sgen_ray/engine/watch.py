@@ -1,10 +1,9 @@
 """Clocks and the memory gauge of one film.
 
 `wall` of a `Video`, in seconds. Phases overlap, so they do not add up to the total:
-    load      from the start until the first worker was ready to work: Ray, processes, weights
-    plan      the planner's call
-    render, decode, encode    from the first start to the last end of the phase's calls
-    render_busy, decode_busy, encode_busy    the sum over all its calls, on all workers
+    load      from the start until the first planner or renderer was ready to work: Ray, processes, weights
+    plan, render, decode, encode    from the first start to the last end of the phase's calls
+    plan_busy, render_busy, ...     the sum over all its calls, on all workers
     join      making one file of the segments, and the figures
     total     until the film lay at its place, before processes were ended; total - load is what a warm pool would take
 A phase in which nothing was to be done is missing.
@@ -40,7 +39,7 @@ class Watch:
 
     @contextmanager
     def phase(self, phase: Phase) -> Iterator[None]:
-        """The driver's own work, or work that it waits for."""
+        """The driver's own work."""
         began = time.perf_counter()
         self.begin(phase)
         yield
@@ -48,7 +47,7 @@ class Watch:
         self.finished(phase)
 
     def begin(self, phase: Phase) -> None:
-        """The first call of this phase is about to be made."""
+        """The phase has begun, which is told once."""
         if phase not in self._begun:
             self._begun.add(phase)
             self.tell(PhaseStarted(phase))
@@ -62,6 +61,7 @@ class Watch:
     def did(self, phase: Phase, seconds: float) -> None:
         """A worker's call of this phase has just ended, after so many seconds."""
         now = time.perf_counter()
+        self.begin(phase)
         self._span(phase, now - seconds, now)
         self._busy[phase] = self._busy.get(phase, 0.0) + seconds
 

@@ -87,7 +87,6 @@ def plan_to_bytes(plan: Plan) -> bytes:
         "frames": plan.frames,
         "latent_frames": plan.latent_frames,
         "model_fingerprint": plan.model_fingerprint,
-        "unknown_words": plan.unknown_words,
     }
     head = json.dumps({**facts, "sha256": _digest(facts, plan)}, sort_keys=True)
     table = pa.table(columns).replace_schema_metadata({_KEY: head.encode()})
@@ -125,7 +124,6 @@ def plan_from_bytes(data: bytes, name: str = "the plan") -> Plan:
             frames=facts["frames"],
             latent_frames=facts["latent_frames"],
             model_fingerprint=facts["model_fingerprint"],
-            unknown_words=tuple(facts["unknown_words"]),
         )
     except (pa.ArrowException, KeyError, TypeError, ValueError, AttributeError) as error:
         if isinstance(error, PlanError):

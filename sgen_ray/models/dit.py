@@ -121,9 +121,21 @@ class VideoDiT(ModelMixin, ConfigMixin):
             self.refiner = _refiner(in_channels + out_channels, refiner_channels, out_channels)
         if shot_clock:
             self.clock_embedding = nn.Sequential(nn.Linear(8, dim), nn.SiLU(), nn.Linear(dim, dim))
+        self._initialise()
+
+    def _initialise(self) -> None:
+        """For training from scratch in little time: open gates, unit-sized tokens, a plan as loud as the picture."""
         for layer in (self.proj_out, self.condition_embedder.time_proj):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
+        for block in self.blocks:
+            block.scale_shift_table.data[:, (2, 5)] = 1.0
+        embeddings = [self.patch_embedding, *(m for m in self.semantic_embedding or () if isinstance(m, nn.Linear))]
+        for layer in embeddings:
+            nn.init.normal_(layer.weight, std=layer.weight[0].numel() ** -0.5)
+            nn.init.zeros_(layer.bias)
+        if self.semantic_embedding is not None:
+            self.semantic_embedding[-1].weight.data *= 2.0
 
     def forward(self, x: Tensor, t: Tensor, c: Conditioning) -> Tensor:
         """x [B, C, T, H, W] at per-frame times t [B, T] -> the network's answer in the same shape."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sgen_ray.errors import ModelError
-from sgen_ray.models.parts import PARTS, fingerprint, load_facts
+from sgen_ray.models.folder import PARTS, fingerprint, load_facts
 from sgen_ray.shapes import Grid
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ Nothing is kept between calls. One window a forward, noise by absolute frame: th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,6 +25,7 @@ from sgen_ray.models.text import encode_text
 from sgen_ray.protocols import OnStep
 from sgen_ray.shapes import Grid
 from sgen_ray.types import Latents, Plan, Segment, VideoRequest, Window
+
 
 class TorchPlanner:
     """Text to plan: `protocols.Planner`."""
@@ -174,7 +176,7 @@ def shot_steps(seconds: list[float], grid: Grid, steps: int) -> list[int]:
     starts, elapsed = [0], 0.0
     for i, length in enumerate(seconds[:-1]):
         elapsed += length
-        start = round(elapsed * grid.fps / grid.frames_per_step)
+        start = math.floor(elapsed * grid.fps / grid.frames_per_step + 0.5)
         if start <= starts[-1] or start >= steps:
             raise RequestError(
                 f"shot {i + 1 if start <= starts[-1] else i + 2} is too short: "

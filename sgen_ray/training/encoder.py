@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sgen_ray import world
-from sgen_ray.models.parts import save_facts, save_part
+from sgen_ray.models.folder import save_facts
+from sgen_ray.models.parts import save_part
 from sgen_ray.models.semantic import PreviewDecoder, SemanticCompressor, SemanticEncoder, kl_divergence, thumbnails
 from sgen_ray.models.text import tiny_text_encoder, word_tokenizer
 from sgen_ray.training.data import pairs_at, seeds

@@ -16,7 +16,10 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from sgen_ray.training.muon import Muon
 from sgen_ray.training.state import load_state, save_state
+
+OPTIMIZER_STATE = ("step", "exp_avg", "exp_avg_sq", "momentum")
 
 Items = dict[str, Tensor]
 """Drawn examples: every tensor's first axis counts items."""
@@ -64,9 +67,13 @@ class Schedule:
     fresh: int = 0
     """New items a step when replaying."""
 
-    def rate(self, step: int) -> float:
+    muon_rate: float = 0.02
+    """Step size of Muon, which trains the matrices inside transformer blocks; AdamW trains everything else."""
+
+    def factor(self, step: int) -> float:
+        """What the learning rates are multiplied by at this step."""
         fall = max(1.0, self.steps * self.decay)
-        return self.learning_rate * min(1.0, (step + 1) / self.warmup, max(0.0, (self.steps - step) / fall))
+        return min(1.0, (step + 1) / self.warmup, max(0.0, (self.steps - step) / fall))
 
 
 class Replay:
@@ -109,12 +116,8 @@ class Trainer:
             raise ValueError("replay must be a multiple of fresh")
         self.stage, self.schedule, self.folder, self.seed = stage, schedule, folder, seed
         self.step, self.seconds = 0, 0.0
-        parameters = [p for p in stage.trained.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.AdamW(
-            parameters, lr=schedule.learning_rate, betas=(0.9, 0.99), weight_decay=schedule.weight_decay,
-            fused=parameters[0].is_cuda,
-        )  # fmt: skip
-        self.names = [name for name, p in stage.trained.named_parameters() if p.requires_grad]
+        self.parameters = {name: p for name, p in stage.trained.named_parameters() if p.requires_grad}
+        self.optimizers = _optimizers(self.parameters, schedule)
         self.ema = {name: p.detach().clone() for name, p in stage.trained.state_dict().items()}
         self.replay = Replay(stage, schedule, seed)
         folder.mkdir(parents=True, exist_ok=True)
@@ -133,39 +136,36 @@ class Trainer:
         self.stage.trained.load_state_dict(live)
         for name in self.ema:
             self.ema[name].copy_(tensors[f"ema.{name}"])
-        parameters = dict(self.stage.trained.named_parameters())
-        for name in self.names:
-            if f"first.{name}" in tensors:
-                self.optimizer.state[parameters[name]] = {
-                    "step": tensors[f"steps.{name}"].reshape(()).clone(),
-                    "exp_avg": tensors[f"first.{name}"].to(parameters[name].device),
-                    "exp_avg_sq": tensors[f"second.{name}"].to(parameters[name].device),
-                }
+        for optimizer in self.optimizers:
+            for name, p in _owned(optimizer, self.parameters):
+                for key in OPTIMIZER_STATE:
+                    if (value := tensors.get(f"{key}.{name}")) is not None:
+                        value = value.clone() if key == "step" else value.to(p.device)
+                        optimizer.state[p][key] = value.reshape(()) if key == "step" else value
         self.step, self.seconds = facts["step"], facts["seconds"]
         return True
 
     def save(self) -> None:
         tensors = {f"model.{k}": v for k, v in self.stage.trained.state_dict().items()}
         tensors |= {f"ema.{k}": v for k, v in self.ema.items()}
-        parameters = dict(self.stage.trained.named_parameters())
-        for name in self.names:
-            if moments := self.optimizer.state.get(parameters[name]):
-                tensors[f"first.{name}"] = moments["exp_avg"]
-                tensors[f"second.{name}"] = moments["exp_avg_sq"]
-                tensors[f"steps.{name}"] = moments["step"].reshape(1)
+        for optimizer in self.optimizers:
+            for name, p in _owned(optimizer, self.parameters):
+                tensors |= {f"{key}.{name}": value.reshape(value.shape or 1) for key, value in optimizer.state[p].items()}
         facts = {"step": self.step, "seconds": self.seconds, "seed": self.seed, "schedule": asdict(self.schedule)}
         save_state(self.folder / "state", tensors, facts)
 
     def train_step(self) -> dict[str, float]:
         generator = torch.Generator().manual_seed(_key(self.seed + 1, self.step))
         items = self.replay.batch(self.step, generator)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.schedule.rate(self.step)
-        self.optimizer.zero_grad(set_to_none=True)
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = group["peak"] * self.schedule.factor(self.step)
+            optimizer.zero_grad(set_to_none=True)
         loss, metrics = self.stage.loss(items, generator, self.step)
         loss.backward()
         norm = nn.utils.clip_grad_norm_(self.stage.trained.parameters(), self.schedule.clip)
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            optimizer.step()
         keep = min(self.schedule.ema, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             learning = {name for name, p in self.stage.trained.named_parameters() if p.requires_grad}
@@ -213,6 +213,30 @@ class Trainer:
         finally:
             self.stage.trained.load_state_dict(live)
         return figures
+
+
+def _optimizers(parameters: Mapping[str, nn.Parameter], schedule: Schedule) -> list[torch.optim.Optimizer]:
+    """Muon for the blocks' matrices, where there are any, and AdamW for the rest."""
+    inner = {name for name, p in parameters.items() if ".blocks." in name and p.ndim == 2}
+    rest = [p for name, p in parameters.items() if name not in inner]
+    out: list[torch.optim.Optimizer] = [
+        torch.optim.AdamW(
+            rest, lr=schedule.learning_rate, betas=(0.9, 0.99), weight_decay=schedule.weight_decay, fused=rest[0].is_cuda
+        )
+    ]
+    if inner:
+        matrices = [p for name, p in parameters.items() if name in inner]
+        out.append(Muon(matrices, schedule.muon_rate, weight_decay=schedule.weight_decay))
+    for optimizer in out:
+        for group in optimizer.param_groups:
+            group["peak"] = group["lr"]
+    return out
+
+
+def _owned(optimizer: torch.optim.Optimizer, parameters: Mapping[str, nn.Parameter]) -> list[tuple[str, nn.Parameter]]:
+    """The named parameters that this optimiser trains."""
+    mine = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    return [(name, p) for name, p in parameters.items() if id(p) in mine]
 
 
 def _key(seed: int, index: int) -> int:

@@ -28,10 +28,16 @@ class Recipe:
     planner: Mapping[str, Any]
     schedules: Mapping[str, Schedule]
     text_length: int = 32
-    clip: int = 12
+    clip: int = 8
     """Latent frames of a renderer's training clip."""
-    joint_steps: int = 400
-    """Renderer steps during which the compressor trains along; then it is frozen and the planner may begin."""
+    joint_steps: int = 0
+    """Renderer steps during which the compressor trains along; then it is frozen and the planner may begin.
+
+    0 keeps the compressor of the encoder stage. A renderer that has not learned to look at the plan yet cannot teach it:
+    350 joint steps from the start took the KL from 550 to 8 and the meaning with it.
+    """
+    joint_start: int = 0
+    """First joint step; a renderer that reads the plan has something to teach."""
     semantic_noise: float = 0.6
     """sigma = semantic_noise * U(0, 1) on the plan in renderer training (the paper adds noise as RAE does, unstated)."""
     kl_weight: float = 1e-3
@@ -57,8 +63,8 @@ def nano() -> Recipe:
         schedules={
             "encoder": Schedule(steps=1200, batch=24, learning_rate=1.5e-3, replay=3072, fresh=8),
             "autoencoder": Schedule(steps=2000, batch=4, learning_rate=2e-3, replay=384, fresh=1),
-            "renderer": Schedule(steps=6000, batch=8, learning_rate=1.2e-3, replay=2048, fresh=1),
-            "planner": Schedule(steps=8000, batch=8, learning_rate=1.2e-3, replay=1024, fresh=1),
+            "renderer": Schedule(steps=6000, batch=8, learning_rate=3e-3, replay=2048, fresh=1),
+            "planner": Schedule(steps=8000, batch=6, learning_rate=3e-3, replay=1024, fresh=1),
         },
     )
 
@@ -84,6 +90,7 @@ def tiny() -> Recipe:
             "renderer": Schedule(steps=20000, batch=48, learning_rate=8e-4, warmup=200, ema=0.9995),
             "planner": Schedule(steps=12000, batch=32, learning_rate=8e-4, warmup=200, ema=0.9995),
         },
+        joint_start=2000,
         joint_steps=2000,
     )
 

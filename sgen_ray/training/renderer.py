@@ -113,10 +113,9 @@ class RendererStage:
     def loss(self, items: Items, generator: torch.Generator, step: int) -> tuple[Tensor, dict[str, float]]:
         items = dict(items)
         count, frames = len(items["latents"]), self.recipe.clip
-        joint = step < self.recipe.joint_steps
-        if not joint:
-            self.trained["compressor"].requires_grad_(False)
-        if step == self.recipe.joint_steps:
+        begin, end = self.recipe.joint_start, self.recipe.joint_start + self.recipe.joint_steps
+        joint = begin <= step < end
+        if step == end > begin:
             self._normalise()
         plan, kl = self._plan(items, generator, joint)
 
@@ -153,7 +152,7 @@ class RendererStage:
 
     def averaged(self, step: int) -> None:
         """While the compressor still trains, keep its normalisation measured."""
-        if step <= self.recipe.joint_steps:
+        if self.recipe.joint_start < step <= self.recipe.joint_start + self.recipe.joint_steps:
             self._normalise()
 
     @torch.no_grad()

@@ -17,9 +17,7 @@ from sgen_ray.world.subjects import paint_subject
 _CPU_PIXELS, _GPU_PIXELS = 1 << 18, 1 << 25  # of one chunk: what stays in a core's cache; what fills a GPU
 
 
-def draw(
-    films: Sequence[Film], times: Tensor, width: int, height: int, device: str | torch.device = "cpu"
-) -> Tensor:
+def draw(films: Sequence[Film], times: Tensor, width: int, height: int, device: str | torch.device = "cpu") -> Tensor:
     """Frames [N, T, 3, height, width] float32 in 0..1 of film n at `times` [N, T] seconds.
 
     A frame depends on its film and its time alone (up to float rounding): not on the batch, other frames or a rate.

@@ -97,7 +97,7 @@ _STOP_WORDS = frozenset(
     last finally later again also just only still moving moves move scene scenes shot shots video film movie clip
     picture view camera sky weather air ground land landscape surface light style cartoon animation animated
     please create generate draw high quality minute seconds about visible hanging shining appears
-    """.split()  # noqa: SIM905
+    """.split()
 )
 
 _CYCLE_PROMPTS = (

@@ -196,7 +196,7 @@ def _forest(c: Canvas) -> None:
     trunk = ((0.035 - u.abs() * 0.52) * c.rows + 0.5).clamp(0, 1)[:, None, None, :]
     c.fill(c.below(0.5, 0.55) * trunk, (0.36, 0.22, 0.14), top=0.5)
     tall = 0.36 + 0.12 * r
-    crown = (0.66 - tall * (1 - u.abs() * 2.5).clamp(min=0))
+    crown = 0.66 - tall * (1 - u.abs() * 2.5).clamp(min=0)
     foot = 1 - c.below(0.655, 0.55)
     c.fill(c.below(torch.where(u.abs() < 0.4, crown, 2.0), 0.55, 2.2) * foot, (0.07, 0.34, 0.20), top=0.15)
     c.ground(0.71, (0.20, 0.42, 0.16), (0.36, 0.58, 0.26), 1.0, 0.70)
@@ -265,8 +265,11 @@ def _desert(c: Canvas) -> None:
     c.ground(0.715, (0.88, 0.64, 0.30), (0.97, 0.82, 0.50), 1.0, 0.70)
     x = c.across(1.0)[:, None, :]
     ripple = ((x / 0.6 - c.y * 2.2).frac().abs() - 0.5).abs()
-    c.fill((((0.07 - (ripple - 0.25).abs()) * 12).clamp(0, 1) * (c.y > c.down(0.8, 1.0)[:, None, None]))[:, None] * 0.6,
-           (0.82, 0.58, 0.27), top=0.78)
+    c.fill(
+        (((0.07 - (ripple - 0.25).abs()) * 12).clamp(0, 1) * (c.y > c.down(0.8, 1.0)[:, None, None]))[:, None] * 0.6,
+        (0.82, 0.58, 0.27),
+        top=0.78,
+    )
 
 
 def _snow(c: Canvas) -> None:

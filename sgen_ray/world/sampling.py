@@ -121,8 +121,13 @@ def complete(rng: random.Random, given: Mapping[str, str], seconds: float) -> Sc
     got.setdefault("direction", "still" if action in STILL_ACTIONS else _direction(rng, action, subject))
     if "weather" not in got:
         dry = place in ("mars", "moon", "underwater", "studio") or subject in ("vapour", "cloud")
-        got["weather"] = "rain" if subject == "rain" else "clear" if dry or got.get("sky", "none") != "none" \
+        got["weather"] = (
+            "rain"
+            if subject == "rain"
+            else "clear"
+            if dry or got.get("sky", "none") != "none"
             else _pick(rng, {"clear": 6.0, "rain": 1.4, "snow": 2.0 if place == "snow" else 0.9, "fog": 1.0})
+        )
     if "time" not in got:
         night = 0.0 if got.get("sky") == "sun" else 3.0 if got.get("sky") == "moon" else 1.0
         got["time"] = _pick(rng, {"dawn": 0.8, "day": 2.0, "dusk": 0.8, "night": night})
@@ -204,4 +209,3 @@ def _colour(rng: random.Random, subject: str, place: str) -> str:
     if place == "snow":
         weights["white"] *= 0.4
     return _pick(rng, weights)
-

@@ -55,8 +55,10 @@ VERBS: dict[str, Wordings] = {
     "bouncing": (("bouncing/bounces",), ("bouncing up and down/bounces up and down",)),
     "turning": (("turning/turns", "rotating/rotates", "spinning/spins"), ("revolving/revolves",)),
     "rising": (("rising/rises", "going up/goes up"), ("ascending/ascends",)),
-    "launching": (("launching/launches", "taking off/takes off", "lifting off/lifts off"),
-                  ("blasting off/blasts off",)),
+    "launching": (
+        ("launching/launches", "taking off/takes off", "lifting off/lifts off"),
+        ("blasting off/blasts off",),
+    ),
     "forming": (("forming/forms", "growing/grows", "gathering/gathers"), ("building up/builds up",)),
     "falling": (("falling/falls", "pouring/pours"), ("coming down/comes down",)),
     "flowing": (("flowing/flows", "running/runs", "winding/winds"), ("streaming/streams",)),

@@ -1,0 +1,185 @@
+"""Writes the results of docs/benchmarks.md from the figures in `benchmarks/results`: none is typed by hand.
+
+Notes of a line or two on a benchmark, for what figures do not say, are read from `benchmarks/notes.yaml`: name: text.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+HERE = Path(__file__).parent
+PAGE = HERE.parent / "docs" / "benchmarks.md"
+BEGIN, END = "<!-- results: written by benchmarks/report.py -->", "<!-- end of results -->"
+
+Figures = dict[str, Any]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--results", type=Path, default=HERE / "results")
+    parser.add_argument("--page", type=Path, default=PAGE)
+    arguments = parser.parse_args()
+    notes = yaml.safe_load((HERE / "notes.yaml").read_text()) or {}
+    text = results(arguments.results, notes)
+    before, rest = arguments.page.read_text().split(BEGIN)
+    arguments.page.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{rest.split(END)[1]}")
+    print(f"written: {arguments.page}")
+
+
+def results(folder: Path, notes: dict[str, str]) -> str:
+    """All benchmarks' sections, in the page's order; one that was not run says so."""
+    sections = []
+    for name, (title, section) in SECTIONS.items():
+        path = folder / f"{name}.json"
+        lines = [f"### {title}", ""]
+        if path.exists():
+            record = json.loads(path.read_text())
+            lines += [_circumstances(record), "", *section(record)]
+        else:
+            lines.append(f"Not measured yet: `python benchmarks/{name}.py`.")
+        if notes.get(name):
+            lines += ["", notes[name].strip()]
+        sections.append("\n".join(lines) + "\n")
+    return "\n".join(sections)
+
+
+def judge(record: Figures) -> list[str]:
+    f = record["figures"]
+    kinds = [kind for kind in ("world", "reconstructed") if kind in f]
+    rows = [[name, *(_share(f[kind][name]) for kind in kinds)] for name in f["world"]]
+    overall = {kind: _together(f[kind].values()) for kind in kinds}
+    rows.append(["all", *(_percent(value) for value in overall.values())])
+    return [*_table(["attribute", *(f"on {kind} films" for kind in kinds)], rows), "",
+            _goal("all attributes on the world's films", overall["world"], f["goal"])]  # fmt: skip
+
+
+def adherence(record: Figures) -> list[str]:
+    f = record["figures"]
+    rows = [
+        [name, str(ours["total"]), _share(ours),
+         *(_percent(f[kind].get(name, {}).get("share")) for kind in ("world", "reconstructed", "guessing"))]
+        for name, ours in f["ours"].items()
+    ]  # fmt: skip
+    columns = ["attribute", "stated", "our films (95 %)", "world's own", "these through the autoencoder", "guessing"]
+    return [*_table(columns, rows), "", _goal("all statements", f["ours"]["statements"]["share"], f["goal"])]
+
+
+def plan_matters(record: Figures) -> list[str]:
+    f = record["figures"]
+    rows = [[name, _share(s["own"]), _share(s["other"])] for name, s in f["shares"].items()]
+    rows.append(["films of unrelated prompts (chance)", _share(f["chance"]), "–"])
+    return _table(["painted from", "shows its own prompt", "shows the other prompt"], rows)
+
+
+def seams(record: Figures) -> list[str]:
+    f = record["figures"]
+    names = [name for name in f["summary"]["world"] if name not in ("films", "count")]
+    rows = [[kind, f"{s['count']} of {s['films']}", *(_number(s.get(name)) for name in names)]
+            for kind, s in f["summary"].items()]  # fmt: skip
+    rows.insert(1, ["ours, those that count", "", *(_number(f["counted"].get(name)) for name in names)])
+    attributes = list(dict.fromkeys(name for k in f["kept"].values() for name in k))
+    attributes = [*(name for name in attributes if name != "all"), "all"]
+    keeps = [[kind, *(_percent(k.get(name)) for name in attributes)] for kind, k in f["kept"].items()]
+    ours, goals = f["summary"]["ours"], f["goals"]
+    return [*_table(["films", "count", *(name.replace("_", " ") for name in names)], rows), "",
+            "What the prompt leaves open stays the same, share of clips:", "",
+            *_table(["films", *attributes], keeps), "",
+            _goal("seam ratio", ours["seam_ratio"], goals["seam_ratio"], most=True, show=_number),
+            _goal("motion relative to the world's own", ours["motion_ratio"], goals["motion_ratio"])]  # fmt: skip
+
+
+def speed(record: Figures) -> list[str]:
+    f = record["figures"]
+    phases = ("load", "plan", "render", "decode", "encode", "join")
+    rows = [
+        [name, str(e["renderers"]), _number(e["after_load"]), *(_number(e["wall"].get(phase)) for phase in phases),
+         _number(e["windows_a_second"]), str(round(e["peak_memory"] / 2**20))]
+        for name, e in f["engines"].items()
+    ]  # fmt: skip
+    columns = ["engine", "renderers", "after load, s", *(f"{p}, s" for p in phases), "windows/s", "peak memory, MiB"]
+    goals, usual = f["goals"], f["engines"]["as it comes"]
+    return [*_table(columns, rows), "", "Phases overlap.", "",
+            _goal("seconds after load", usual["after_load"], goals["seconds_after_load"], most=True, show=_number),
+            _goal("windows a second, two renderers over one", f["speedup"]["median"], goals["speedup"], show=_number),
+    ]  # fmt: skip
+
+
+def held(record: Figures) -> list[str]:
+    lines = []
+    for name, modes in record["figures"].items():
+        rows = [
+            [mode, _number(m["loss"]), _number(m["free"]), _number(m["loss"] / m["free"]) if m["free"] else "–"]
+            for mode, m in modes.items()
+        ]
+        lines += [f"The {name}:", "", *_table(["held", "loss", "same frames, nothing held", "ratio"], rows), ""]
+    return [*lines, "Examples: `benchmarks/results/held_renderer.png`, `held_planner.png`."]
+
+
+SECTIONS: dict[str, tuple[str, Callable[[Figures], list[str]]]] = {
+    "judge": ("The judge", judge),
+    "adherence": ("Prompt adherence", adherence),
+    "plan_matters": ("The plan matters", plan_matters),
+    "seams": ("Seams, drift and motion over a minute", seams),
+    "speed": ("Speed and memory", speed),
+    "held": ("Held modes", held),
+}
+
+
+def _circumstances(record: Figures) -> str:
+    """Who was measured, when, on what, how."""
+    machine, settings = record["machine"], record["settings"]
+    who = [f"model {m['name']} `{m['fingerprint']}`"] if (m := record.get("model")) else []
+    who += [f"judge `{record['judge']}`"] if "judge" in record else []
+    where = f"{machine['cores']} cores ({machine['processor']}, {machine['cpu']})"
+    if machine["gpu"]:
+        where += f", {machine['gpu']}"
+    numbers = {k: v for k, v in settings.items() if isinstance(v, int | float) and not isinstance(v, bool)}
+    chosen = ", ".join(f"{name} {value}" for name, value in numbers.items())
+    return f"{record['date'][:10]}; {'; '.join(who)}; {where}; torch {record['versions']['torch']}; {chosen}."
+
+
+def _goal(what: str, measured: float | None, goal: float, most: bool = False,
+          show: Callable[[float | None], str] | None = None) -> str:  # fmt: skip
+    show = show or _percent
+    if measured is None:
+        return f"- {what}: goal {show(goal)}, not measured."
+    met = measured <= goal if most else measured >= goal
+    return f"- {what}: goal {'at most' if most else 'at least'} {show(goal)}, measured {show(measured)}: " + (
+        "met." if met else "**missed**."
+    )
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = [columns, ["---", *["---:"] * (len(columns) - 1)], *rows]
+    return [f"| {' | '.join(line)} |" for line in lines]
+
+
+def _together(shares: Any) -> float | None:
+    counted = list(shares)
+    total = sum(s["total"] for s in counted)
+    return sum(s["hits"] for s in counted) / total if total else None
+
+
+def _share(s: Figures) -> str:
+    if s["share"] is None:
+        return "–"
+    low, high = s["interval"]
+    return f"{_percent(s['share'])} ({100 * low:.0f}–{100 * high:.0f})"
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.1f} %"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3g}"
+
+
+if __name__ == "__main__":
+    main()
