@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 from common import options, save, show
 from torch import Tensor
 
-from sgen_ray.diffusion.flow import sample
+from sgen_ray.diffusion.flow import Flow, Network, sample
+from sgen_ray.models.dit import Conditioning, VideoDiT
 from sgen_ray.models.factory import load_factory
 from sgen_ray.models.parts import load_part
 from sgen_ray.models.planning import guided, preview
-from sgen_ray.training.holding import PLANNER_MODES, RENDERER_MODES, held_frames
+from sgen_ray.training.holding import held_frames
 from sgen_ray.training.planner import PlannerStage
 from sgen_ray.training.recipes import RECIPES
 from sgen_ray.training.renderer import ANCHORS, RendererStage
@@ -32,11 +34,11 @@ MARK = torch.tensor([1.0, -1.0, 1.0])
 
 @dataclass(frozen=True)
 class Held:
-    """One mode's losses over the frames that are left to paint."""
+    """One mode's loss over the frames that are left to paint, and that of the same frames with nothing held."""
 
     mode: str
     loss: float
-    same_frames_free: float | None
+    free: float | None
 
 
 def main() -> None:
@@ -51,56 +53,46 @@ def main() -> None:
         renderer.trained["renderer"] = load_part(factory.folder, "renderer")
         planner = PlannerStage(recipe, factory.folder, "cpu")
         planner.trained["planner"] = load_part(factory.folder, "planner")
-        found = {"renderer": renderer_losses(renderer), "planner": planner_losses(planner)}
+        found = {"renderer": losses(renderer), "planner": losses(planner)}
         renderer_sheet(renderer, arguments)
         planner_sheet(planner, arguments)
-    for name, losses in found.items():
-        rows = [[h.mode, h.loss, h.same_frames_free, _ratio(h)] for h in losses]
+    for name, modes in found.items():
+        rows = [[h.mode, h.loss, h.free, _ratio(h)] for h in modes]
         show(f"Held-out velocity error of the {name}, by mode",
              ["held", "loss", "same frames, nothing held", "ratio"], rows)  # fmt: skip
-    figures = {name: {h.mode: {"loss": h.loss, "free": h.same_frames_free} for h in losses}
-               for name, losses in found.items()}  # fmt: skip
+    figures = {name: {h.mode: {"loss": h.loss, "free": h.free} for h in modes} for name, modes in found.items()}
     save("held", arguments, figures, judged=False)
 
 
-def renderer_losses(stage: RendererStage) -> list[Held]:
-    """The stage's own figures, each beside that of the same frames with nothing held."""
-    figures, clip = stage.evaluate(), stage.recipe.clip
-    items = stage.draw(1, 24, "heldout")
-    plan, _ = stage._plan(items, torch.Generator(), False)
-    c = stage.conditioning(items, plan, 0)
-    network = stage.trained["renderer"]
-    times = torch.linspace(0.15, 0.95, 24)
-    out = []
-    for mode in (*RENDERER_MODES, "anchors"):
-        held, eps = _held_and_noise(mode if mode in RENDERER_MODES else "none", clip, items["latents"])
-        each = stage.flow.loss(lambda x, t: network(x, t, c), items["latents"], eps, times[:, None].expand(-1, clip))
-        free = None if mode == "none" else float(each[:, ~held].mean())
-        out.append(Held(mode, figures[f"loss_{mode}"], free))
-    return out
+class Both(Flow):
+    """A flow that, whenever a held loss is asked for, also notes the loss of the same frames with nothing held."""
+
+    def __init__(self, flow: Flow) -> None:
+        super().__init__(flow.sigma_data)
+        self.free: list[float | None] = []
+
+    def loss(self, network: Network, x0: Tensor, eps: Tensor, t: Tensor) -> Tensor:
+        left, level = t > 0, t.amax(1, keepdim=True).expand_as(t)
+        each = super().loss(network, x0, eps, level)
+        self.free.append(None if left.all() else float((each * left).sum() / left.sum()))
+        return super().loss(network, x0, eps, t)
 
 
-def planner_losses(stage: PlannerStage) -> list[Held]:
-    """As `renderer_losses`, over whole minutes."""
-    figures, steps = stage.evaluate(), stage.steps
-    items = stage.draw(1, 16, "heldout")
-    c = stage.conditioning(items["shot"], items["text"], items["text_mask"])
-    network = stage.trained["planner"]
-    times = torch.linspace(0.1, 0.95, 16)
-    out = []
-    for mode in PLANNER_MODES:
-        held, eps = _held_and_noise(mode, steps, items["z"])
-        each = stage.flow.loss(lambda x, t: network(x, t, c), items["z"], eps, times[:, None].expand(-1, steps))
-        free = None if mode == "none" else float(each[:, ~held].mean())
-        out.append(Held(mode, figures[f"loss_{mode}"], free))
-    return out
+def losses(stage: RendererStage | PlannerStage) -> list[Held]:
+    """The stage's own held-out figures, each beside the same frames with nothing held.
 
-
-def _held_and_noise(mode: str, frames: int, like: Tensor) -> tuple[Tensor, Tensor]:
-    """What is held, and the noise, as the stages' own `evaluate` draws them."""
-    generator = torch.Generator().manual_seed(5)
-    held = held_frames(mode, frames, generator)
-    return held, torch.randn(like.shape, generator=generator)
+    For anchors, another clip's plan, no plan and no text, which hold no frame, that is the loss of the mode "none".
+    """
+    flow = stage.flow
+    stage.flow = both = Both(flow)
+    figures = stage.evaluate()
+    stage.flow = flow
+    plain = figures["loss_none"]
+    found = []
+    for (name, loss), free in zip(figures.items(), both.free, strict=True):
+        mode = name.removeprefix("loss_")
+        found.append(Held(mode, loss, None if mode == "none" else free if free is not None else plain))
+    return found
 
 
 def renderer_sheet(stage: RendererStage, arguments: argparse.Namespace) -> None:
@@ -108,6 +100,7 @@ def renderer_sheet(stage: RendererStage, arguments: argparse.Namespace) -> None:
     items = stage.draw(3 + arguments.seed, arguments.films, "heldout")
     plan, _ = stage._plan(items, torch.Generator(), False)
     latents, network = items["latents"], stage.trained["renderer"]
+    shift = network.config.sampling_shift
     noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(6))
     pick = torch.arange(2, latents.shape[2] * stage.grid.temporal_compression, 6)
 
@@ -119,7 +112,7 @@ def renderer_sheet(stage: RendererStage, arguments: argparse.Namespace) -> None:
         anchors = ANCHORS if mode == "anchors" else 0
         held = held_frames("none" if anchors else mode, latents.shape[2], torch.Generator().manual_seed(7))
         c = stage.conditioning(items, plan, 0, anchors)
-        painted = sample(stage.flow, lambda x, t, c=c: network(x, t, c), noise, arguments.steps, held=(held, latents))
+        painted = sample(stage.flow, partial(_with, network, c), noise, arguments.steps, shift, (held, latents))
         if anchors:
             given = [seen_anchors(stage, a, len(pick)) for a in items["anchors"]]
         else:
@@ -143,18 +136,20 @@ def planner_sheet(stage: PlannerStage, arguments: argparse.Namespace) -> None:
     """For each film, every fourth step as a thumbnail: the true plan; then for each mode what is held and what came."""
     items = stage.draw(3 + arguments.seed, arguments.films, "heldout")
     z, network = items["z"], stage.trained["planner"]
+    shift = network.config.sampling_shift
     noise = torch.randn(z.shape, generator=torch.Generator().manual_seed(6))
+    decoder = stage.trained["preview"]
     null = stage.null_text.expand_as(items["text"]), stage.null_mask.expand_as(items["text_mask"])
     conditions = [stage.conditioning(items["shot"], items["text"], items["text_mask"]),
                   stage.conditioning(items["shot"], *null)]  # fmt: skip
 
     def seen(plans: Tensor) -> list[Tensor]:
-        return [preview(stage.preview, stage.compressor, plan)[::4].transpose(0, 1) for plan in plans]
+        return [preview(decoder, stage.compressor, plan).clamp(-1, 1)[::4].transpose(0, 1) for plan in plans]
 
     rows = [[row] for row in seen(z)]
     for mode in PLANNER_EXAMPLES:
         held = held_frames(mode, stage.steps, torch.Generator().manual_seed(7))
-        planned = sample(stage.flow, guided(network, conditions, 2.5), noise, 12, held=(held, z))
+        planned = sample(stage.flow, guided(network, conditions, 2.5), noise, 16, shift, (held, z))
         for film, truth, after in zip(rows, seen(z), seen(planned), strict=True):
             film += [marked(truth[None], held[::4])[0], after]
     path: Path = arguments.out / "held_planner.png"
@@ -167,8 +162,12 @@ def marked(pictures: Tensor, held: Tensor) -> Tensor:
     return torch.where(held.reshape(1, 1, -1, 1, 1), pictures, MARK.reshape(1, 3, 1, 1, 1))
 
 
+def _with(network: VideoDiT, c: Conditioning, x: Tensor, t: Tensor) -> Tensor:
+    return network(x, t, c)
+
+
 def _ratio(held: Held) -> float | None:
-    return held.loss / held.same_frames_free if held.same_frames_free else None
+    return held.loss / held.free if held.free else None
 
 
 if __name__ == "__main__":

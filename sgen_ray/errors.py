@@ -1,12 +1,12 @@
 """The errors that people meet, each one line that says what to do.
 
-    SgenError                      exit code 2 at the command line, no traceback
-    ├── RequestError               the request cannot be made: prompt, seconds, size, shots
-    ├── ModelError                 a model is unknown, corrupt, truncated or does not fit
-    ├── PlanError                  a plan file is corrupt, truncated or made by another model
-    ├── OutputError                the film cannot be written: no permission, no space
-    └── EngineError                a planner, renderer or stitcher failed for good; its cause is in the text
-    Cancelled                      not a mistake: somebody asked to stop
+SgenError                      exit code 2 at the command line, no traceback
+├── RequestError               the request cannot be made: prompt, seconds, size, shots
+├── ModelError                 a model is unknown, corrupt, truncated or does not fit
+├── PlanError                  a plan file is corrupt, truncated or made by another model
+├── OutputError                the film cannot be written: no permission, no space
+└── EngineError                a planner, renderer or stitcher failed for good; its cause is in the text
+Cancelled                      not a mistake: somebody asked to stop
 """
 
 

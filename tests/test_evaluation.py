@@ -1,5 +1,6 @@
 """The judge, the count, and the changes to a plan that show whether it matters."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -132,7 +133,7 @@ def test_judge_is_saved_in_half_precision_within_a_mebibyte(tmp_path: Path) -> N
 def test_judge_beats_chance_after_seconds_of_training(tmp_path: Path) -> None:
     schedule = JudgeSchedule(steps=60, batch=16, fresh=8, replay=128, warmup=5)
     trainer = JudgeTrainer(tmp_path, schedule)
-    assert trainer.run(5)
+    assert trainer.run(minutes=60)
     clips = draw_clips(10_000_019, 96, "heldout")
     found = accuracy(trainer.judge, clips)
     # Always answering a clip's commonest class gives at most 0.2 of places and 0.45 of times.
@@ -144,14 +145,14 @@ def test_judge_beats_chance_after_seconds_of_training(tmp_path: Path) -> None:
 def test_judge_training_in_slices_equals_one_run(tmp_path: Path) -> None:
     schedule = JudgeSchedule(steps=4, batch=4, fresh=2, replay=4, warmup=1)
     whole = JudgeTrainer(tmp_path / "whole", schedule)
-    whole.run(5)
+    whole.run(minutes=60)
     first = JudgeTrainer(tmp_path / "cut", schedule)
     for _ in range(2):
         first._step()
     first.save()
     second = JudgeTrainer(tmp_path / "cut", schedule)
     assert second.step == 2
-    second.run(5)
+    second.run(minutes=60)
     mine, theirs = whole.judge.state_dict(), second.judge.state_dict()
     assert all(torch.equal(mine[name], theirs[name]) for name in mine)
 
@@ -231,7 +232,7 @@ def test_without_text_only_the_plan_tells_films_apart(toy: Model) -> None:
 
 def test_frozen_films_and_noise_do_not_count() -> None:
     case = _case(action="driving", direction="left", camera="follow")
-    grid = Grid(width=128, height=64, fps=8, latent_channels=4, semantic_channels=4, semantic_height=1, semantic_width=2)
+    grid = replace(GRID, width=128, height=64)
     truth = world_frames(case.film, grid, 30 * 8)
     motion = report_frames(truth, grid).motion
     noise = np.random.default_rng(0).integers(0, 256, truth.shape, np.uint8)

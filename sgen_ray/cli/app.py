@@ -14,9 +14,10 @@ from sgen_ray.cli.generate import generate
 from sgen_ray.cli.info import info
 from sgen_ray.cli.plan import plan
 from sgen_ray.cli.render import render
+from sgen_ray.cli.train import pack, train
 from sgen_ray.cli.world import world
 
-COMMANDS = (generate, plan, render, info, world)
+COMMANDS = (generate, plan, render, info, world, train, pack)
 
 app = typer.Typer(
     name="sgen",

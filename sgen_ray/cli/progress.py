@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -47,6 +47,31 @@ def counting(name: str, total: int, quiet: bool = False) -> Iterator[Callable[[i
     with _bars(console) as bars:
         task = bars.add_task(name, total=total)
         yield lambda done: bars.update(task, completed=done)
+
+
+@contextmanager
+def training(stage: str, quiet: bool = False) -> Iterator[Callable[[int, int, Mapping[str, float]], None]]:
+    """Gives the callback of `sgen train`: a bar with loss and ETA, or a line every twenty seconds."""
+    console = Console(stderr=True, highlight=False)
+    if quiet:
+        yield lambda step, steps, figures: None
+    elif console.is_terminal:
+        with _bars(console) as bars:
+            task = bars.add_task(stage, total=None)
+            yield lambda step, steps, figures: bars.update(
+                task, completed=step, total=steps, description=f"{stage}, loss {figures['loss']:.3f}"
+            )
+    else:
+        said = time.monotonic()
+
+        def tell(step: int, steps: int, figures: Mapping[str, float]) -> None:
+            nonlocal said
+            if time.monotonic() - said > 20 or step == steps:
+                said = time.monotonic()
+                shown = ", ".join(f"{name} {value:.3f}" for name, value in figures.items())
+                console.print(f"{stage}: step {step} of {steps}, {shown}", markup=False, soft_wrap=True)
+
+        yield tell
 
 
 class Live:

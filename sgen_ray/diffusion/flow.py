@@ -49,6 +49,10 @@ class Flow(nn.Module):
         variance = (1 - t) ** 2 * sigma**2 + t**2
         return variance.rsqrt(), (t - (1 - t) * sigma**2) / variance, sigma * variance.rsqrt()
 
+    def clean(self, x: Tensor) -> Tensor:
+        """Known frames [B, C, T, ...] scaled as the network sees frames that are held (t = 0)."""
+        return x if self.sigma_data is None else x / self.sigma_data.reshape(1, -1, *([1] * (x.ndim - 2))).to(x)
+
     def velocity(self, network: Network, x: Tensor, t: Tensor) -> Tensor:
         """v at x [B, C, T, ...] and per-frame time t [B, T], in float32."""
         if self.sigma_data is None:
@@ -57,8 +61,14 @@ class Flow(nn.Module):
         return c_skip * x.float() + c_out * network((c_in * x).to(x.dtype), t).float()
 
     def loss(self, network: Network, x0: Tensor, eps: Tensor, t: Tensor) -> Tensor:
-        """Mean squared velocity error of each frame, [B, T]; frames with t = 0 are held and count nothing."""
+        """Mean squared velocity error of each frame, [B, T]; frames with t = 0 are held and count nothing.
+
+        With `sigma_data`, channels count by their deviation: what is large in the latents is large in the picture.
+        """
         error = (self.velocity(network, add_noise(x0, eps, t), t) - (eps - x0)) ** 2
+        if self.sigma_data is not None:
+            weight = self.sigma_data / self.sigma_data.mean()
+            error = error * weight.reshape(1, -1, *([1] * (error.ndim - 2)))
         return error.transpose(1, 2).flatten(2).mean(2) * (t > 0)
 
 

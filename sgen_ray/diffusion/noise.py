@@ -15,8 +15,9 @@ LATENTS, SEMANTIC = 0, 1
 
 def frame_noise(seed: int, stream: int, start: int, stop: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Standard normal noise [stop - start, *shape] for absolute frames [start, stop)."""
+    key = np.array([seed % 2**64, stream], np.uint64)  # as a list, seeds above 2**63 would pass through float64
     out = np.empty((stop - start, *shape), np.float32)
     for row, frame in enumerate(range(start, stop)):
-        bits = np.random.Philox(key=[seed % 2**64, stream], counter=[0, 0, 0, frame])
+        bits = np.random.Philox(key=key, counter=[0, 0, 0, frame])
         out[row] = np.random.Generator(bits).standard_normal(shape, np.float32)
     return out

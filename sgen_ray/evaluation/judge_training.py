@@ -20,8 +20,8 @@ from torch.nn import functional
 from sgen_ray.evaluation.judge import CLIP_FRAMES, FPS, HEIGHT, OFFSETS, WIDTH, Judge, as_input
 from sgen_ray.world import ATTRIBUTES, attribute_indices, draw, sample_film
 
-SHOT_SECONDS = (3, 16)
-"""Shots that clips are cut from: a zoom over a whole minute moves too little in a second and a half to be seen."""
+SHOT_SECONDS, LONG_SECONDS, LONG_SHARE = (3, 16), 60, 0.2
+"""Shots that clips are cut from: some last a minute, where zooms and pans are so slow that they can hardly be seen."""
 MIRRORED = {
     "direction": [ATTRIBUTES["direction"].index(n) for n in ("still", "right", "left")],
     "camera": [ATTRIBUTES["camera"].index(n) for n in ("still", "follow", "pan right", "pan left", "zoom in")],
@@ -33,7 +33,7 @@ MIRRORED = {
 class JudgeSchedule:
     """Steps of `batch` clips, `fresh` of them new, the others from the last `replay` drawn ones."""
 
-    steps: int = 5000
+    steps: int = 3000
     batch: int = 32
     fresh: int = 8
     replay: int = 4096
@@ -58,7 +58,7 @@ class Clips:
 def draw_clips(seed: int, count: int, split: str = "train") -> Clips:
     """One clip of each of `count` shots, from anywhere in it."""
     rng = random.Random(f"judge {seed} {split}")
-    seconds = [rng.randint(*SHOT_SECONDS) for _ in range(count)]
+    seconds = [LONG_SECONDS if rng.random() < LONG_SHARE else rng.randint(*SHOT_SECONDS) for _ in range(count)]
     films = [sample_film(rng.randrange(2**31), s, 1, split) for s in seconds]
     starts = torch.tensor([rng.randint(0, s * FPS - CLIP_FRAMES) for s in seconds])
     times = (starts[:, None] + torch.tensor(OFFSETS)) / FPS
@@ -74,7 +74,7 @@ class JudgeTrainer:
         self.folder, self.schedule, self.seed = folder, schedule or JudgeSchedule(), seed
         self.step, self.seconds = 0, 0.0
         torch.manual_seed(seed)
-        self.judge = Judge().to(memory_format=torch.channels_last)
+        self.judge: Judge = Judge().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = torch.optim.AdamW(
             self.judge.parameters(), self.schedule.learning_rate, (0.9, 0.99), weight_decay=self.schedule.weight_decay
         )

@@ -13,6 +13,8 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sgen_ray.models.init import keep_scale, zero
+
 HALO = (2, 2)
 
 
@@ -72,13 +74,14 @@ class TinyAutoencoder(ModelMixin, ConfigMixin):
         self.mix = TemporalConv(latent_channels, wide, 3)
         self.mix2 = TemporalConv(wide, wide, 1)
         self.unfold = nn.Conv2d(wide, temporal_compression * middle, 1)
+        last = Upsample(narrow, 3)
         self.decoder = nn.Sequential(
             ResidualBlock(middle), Upsample(middle, middle),
             ResidualBlock(middle), Upsample(middle, narrow),
-            ResidualBlock(narrow), Upsample(narrow, 3),
+            ResidualBlock(narrow), last,
         )  # fmt: skip
         keep_scale(self)
-        nn.init.zeros_(self.decoder[-1].conv.weight)
+        zero(last.conv)
 
     @property
     def halo(self) -> tuple[int, int]:
@@ -93,7 +96,7 @@ class TinyAutoencoder(ModelMixin, ConfigMixin):
 
     def decode(self, latents: Tensor) -> Tensor:
         """Frames [B, 3, 4 T, H, W]; exact away from cut edges by `halo`."""
-        batch, _, frames = latents.shape[:3]
+        batch = len(latents)
         weight = self.encoder.weight
         linear = functional.conv_transpose3d(
             latents / _channels(self.scale) + _channels(self.mean), weight, stride=weight.shape[2:]
@@ -122,7 +125,8 @@ class TinyAutoencoder(ModelMixin, ConfigMixin):
         values, vectors = torch.linalg.eigh(covariance)
         count = weight.shape[0]
         components = vectors.flip(1)[:, :count].T
-        components = components * components.sum(1, keepdim=True).sign().where(components.sum(1, keepdim=True) != 0, torch.ones(()).double())
+        sums = components.sum(1, keepdim=True)  # an eigenvector's sign is arbitrary: fix it
+        components = torch.where(sums < 0, -components, components)
         deviation = values.flip(0)[:count].clamp_min(1e-8).sqrt()
         weight.copy_(components.reshape(weight.shape))
         self.mean.copy_(components @ mean)
@@ -131,19 +135,6 @@ class TinyAutoencoder(ModelMixin, ConfigMixin):
         self.scale.copy_(scale)
         self.sigma_data.copy_(deviation * scale)
         return float(values.flip(0)[:count].sum() / values.sum())
-
-
-def keep_scale(module: nn.Module) -> None:
-    """Initialise convolutions so that activations keep their scale without normalisation layers.
-
-    torch's default shrinks a signal by two thirds a layer: after ten layers a decoder learns next to nothing.
-    """
-    for name, layer in module.named_modules():
-        if isinstance(layer, (nn.Conv2d, nn.Conv3d)) and layer.bias is not None:
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-            nn.init.zeros_(layer.bias)
-            if name.endswith("conv2"):
-                nn.init.zeros_(layer.weight)
 
 
 def _channels(x: Tensor) -> Tensor:

@@ -58,7 +58,7 @@ class Attention(nn.Module):
 
     def cross(self, x: Tensor, text: Tensor, mask: Tensor | None) -> Tensor:
         """x [B, F, P, D] looks at text [B, L, D]; mask [B, F, L], True where it may."""
-        batch, frames, patches, _ = x.shape
+        _, frames, patches, _ = x.shape
         q = self.split(self.norm_q(self.to_q(x))).flatten(1, 2).transpose(1, 2)
         k = self.split(self.norm_k(self.to_k(text))).transpose(1, 2)
         v = self.split(self.to_v(text)).transpose(1, 2)
@@ -97,12 +97,18 @@ class Block(nn.Module):
         self.ffn = FeedForward(dim, ffn_dim)
         self.scale_shift_table = nn.Parameter(torch.randn(1, 6, dim) / dim**0.5)
 
+    def open_gates(self) -> None:
+        """Let both residual branches through from the start; Wan's own initial gates are near zero."""
+        self.scale_shift_table.data[:, (2, 5)] = 1.0
+
     def forward(
         self, streams: list[Tensor], times: list[Tensor], ropes: list[Tensor], text: Text, attend: SelfAttention
     ) -> list[Tensor]:
         """streams: each [B, F, P, D]; times: the projected time embedding of each, [B, F, 6, D]."""
         table = self.scale_shift_table.float()
-        mods = [(time.float() + table).unsqueeze(2).to(x.dtype).unbind(3) for x, time in zip(streams, times, strict=True)]
+        mods = [
+            (time.float() + table).unsqueeze(2).to(x.dtype).unbind(3) for x, time in zip(streams, times, strict=True)
+        ]
         qkv = [
             self.attn1.qkv(self.norm1(x) * (1 + m[1]) + m[0], rope)
             for x, m, rope in zip(streams, mods, ropes, strict=True)

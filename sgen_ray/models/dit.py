@@ -8,6 +8,7 @@ With no semantic tokens and one window over the clip, the network equals diffuse
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
@@ -16,7 +17,9 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sgen_ray.diffusion.flow import Network
 from sgen_ray.models.block import Block, LayerNorm, Text
+from sgen_ray.models.init import unit, zero
 from sgen_ray.models.rope import centres, grid_positions, rope
 from sgen_ray.models.spans import Run, runs, span_attention
 
@@ -74,15 +77,21 @@ class TimeTextEmbedding(nn.Module):
 class VideoDiT(ModelMixin, ConfigMixin):
     """A Wan2.1 diffusion transformer over frames of latent patches.
 
-    Args (those that Wan does not have): semantic_channels: width of in-context semantic tokens, 0 for none;
-    semantic_stride: latent frames a semantic step; attention_span: frames attended at once, 0 for all, shifted by
-    half in odd layers; spatial_embedding: add a fixed sine embedding of row and column; refiner_channels: a small
-    convolutional head that smooths over patch borders; shot_clock: embed the distance to the shot's two ends.
+    Args (those that Wan does not have):
+        semantic_channels: width of in-context semantic tokens, 0 for none.
+        semantic_stride: latent frames a semantic step.
+        attention_span: frames attended at once, 0 for all; shifted by half in odd layers.
+        spatial_embedding: add a fixed sine embedding of row and column.
+        refiner_channels: width of a small convolutional head that smooths over patch borders, 0 for none.
+        shot_clock: embed the distance to the shot's two ends.
+        aligned_plan: besides attending to the plan's tokens, each latent patch is given the one that covers it; in
+            little training, attention alone hardly finds the plan.
+        sampling_shift: how far training and sampler lean towards the noise (see `diffusion.flow.times`).
     """
 
     _supports_gradient_checkpointing = False
-    _repeated_blocks = ["Block"]
-    _no_split_modules = ["Block"]
+    _repeated_blocks: ClassVar = ["Block"]
+    _no_split_modules: ClassVar = ["Block"]
 
     @register_to_config
     def __init__(
@@ -103,39 +112,46 @@ class VideoDiT(ModelMixin, ConfigMixin):
         spatial_embedding: bool = False,
         refiner_channels: int = 0,
         shot_clock: bool = False,
+        aligned_plan: bool = False,
+        sampling_shift: float = 1.0,
     ) -> None:
         super().__init__()
         dim = num_attention_heads * attention_head_dim
-        self.patch_embedding = nn.Conv3d(in_channels, dim, tuple(patch_size), tuple(patch_size))
+        p_t, p_h, p_w = patch_size
+        self.patch_embedding = nn.Conv3d(in_channels, dim, (p_t, p_h, p_w), (p_t, p_h, p_w))
         self.condition_embedder = TimeTextEmbedding(dim, freq_dim, text_dim)
-        self.blocks = nn.ModuleList([Block(dim, num_attention_heads, ffn_dim, eps) for _ in range(num_layers)])
+        blocks = [Block(dim, num_attention_heads, ffn_dim, eps) for _ in range(num_layers)]
+        self.blocks = nn.ModuleList(blocks)
         self.norm_out = LayerNorm(dim, eps, elementwise_affine=False)
-        self.proj_out = nn.Linear(dim, out_channels * patch_size[0] * patch_size[1] * patch_size[2])
+        self.proj_out = nn.Linear(dim, out_channels * p_t * p_h * p_w)
         self.scale_shift_table = nn.Parameter(torch.randn(1, 2, dim) / dim**0.5)
         self.semantic_embedding: nn.Module | None = None
         self.refiner: nn.Module | None = None
         self.clock_embedding: nn.Module | None = None
+        self.plan_projection: nn.Module | None = None
+        # Tokens begin at unit size, the plan twice as loud as the picture, and every gate open.
+        unit(self.patch_embedding)
+        zero(self.proj_out)
+        zero(self.condition_embedder.time_proj)
+        for block in blocks:
+            block.open_gates()
         if semantic_channels:
-            self.semantic_embedding = nn.Sequential(nn.Linear(semantic_channels, dim), nn.SiLU(), nn.Linear(dim, dim))
+            inner, outer = nn.Linear(semantic_channels, dim), nn.Linear(dim, dim)
+            unit(inner)
+            unit(outer, 2.0)
+            self.semantic_embedding = nn.Sequential(inner, nn.SiLU(), outer)
+        if aligned_plan:
+            projection = nn.Linear(dim, dim)
+            zero(projection)
+            self.plan_projection = projection
         if refiner_channels:
             self.refiner = _refiner(in_channels + out_channels, refiner_channels, out_channels)
         if shot_clock:
             self.clock_embedding = nn.Sequential(nn.Linear(8, dim), nn.SiLU(), nn.Linear(dim, dim))
-        self._initialise()
 
-    def _initialise(self) -> None:
-        """For training from scratch in little time: open gates, unit-sized tokens, a plan as loud as the picture."""
-        for layer in (self.proj_out, self.condition_embedder.time_proj):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
-        for block in self.blocks:
-            block.scale_shift_table.data[:, (2, 5)] = 1.0
-        embeddings = [self.patch_embedding, *(m for m in self.semantic_embedding or () if isinstance(m, nn.Linear))]
-        for layer in embeddings:
-            nn.init.normal_(layer.weight, std=layer.weight[0].numel() ** -0.5)
-            nn.init.zeros_(layer.bias)
-        if self.semantic_embedding is not None:
-            self.semantic_embedding[-1].weight.data *= 2.0
+    def given(self, c: Conditioning) -> Network:
+        """The network with its conditioning bound, as `diffusion.flow` asks for it."""
+        return lambda x, t: self(x, t, c)
 
     def forward(self, x: Tensor, t: Tensor, c: Conditioning) -> Tensor:
         """x [B, C, T, H, W] at per-frame times t [B, T] -> the network's answer in the same shape."""
@@ -152,7 +168,9 @@ class VideoDiT(ModelMixin, ConfigMixin):
         streams = [tokens + self._spatial(place[:1]).to(tokens.dtype)]
         if self.clock_embedding is not None and c.shot_clock is not None:
             clock = c.shot_clock.float()
-            wave = torch.cat((torch.exp(-clock), torch.exp(-clock / 4), torch.tanh(clock / 16), (clock < 0.5).float()), -1)
+            wave = torch.cat(
+                (torch.exp(-clock), torch.exp(-clock / 4), torch.tanh(clock / 16), (clock < 0.5).float()), -1
+            )
             streams[0] = streams[0] + self.clock_embedding(wave.to(tokens.dtype)).unsqueeze(2)
         if c.semantic is not None:
             assert self.semantic_embedding is not None
@@ -163,6 +181,9 @@ class VideoDiT(ModelMixin, ConfigMixin):
             levels.append(t.new_zeros(len(t), steps))
             semantic = self.semantic_embedding(c.semantic.to(x.dtype).permute(0, 2, 3, 4, 1).flatten(2, 3))
             streams.append(semantic + self._spatial(where[:1]).to(x.dtype))
+            if self.plan_projection is not None:
+                above = self._under(self.plan_projection(semantic), (rows, columns), (frames, height, width))
+                streams[0] = torch.cat((streams[0][:, :frames] + above, streams[0][:, frames:]), 1)
         embedded = [self.condition_embedder.time(level, x.dtype) for level in levels]
         text = self._text(c, [s.shape[1] for s in streams])
         layouts = [
@@ -172,6 +193,7 @@ class VideoDiT(ModelMixin, ConfigMixin):
             for shifted in (False, True)
         ]
         for i, block in enumerate(self.blocks):
+
             def attend(qkv: list[tuple[Tensor, Tensor, Tensor]], layout: list[Run] = layouts[i % 2]) -> list[Tensor]:
                 out = span_attention(qkv[0], qkv[1] if len(qkv) > 1 else None, layout, count)
                 return [o for o in out if o is not None]
@@ -192,6 +214,14 @@ class VideoDiT(ModelMixin, ConfigMixin):
         known = place[0].expand(batch, count, -1, -1).clone()
         known[..., 0] = when[..., None]
         return rope(torch.cat((place.expand(batch, -1, -1, -1), known), 1), self.config.attention_head_dim)
+
+    def _under(self, plan: Tensor, grid: tuple[int, int], size: tuple[int, int, int]) -> Tensor:
+        """Plan tokens [B, S, h w, D] repeated to the latent patches [B, T, H W, D] that each one covers."""
+        frames, height, width = size
+        when = torch.arange(frames, device=plan.device) // self.config.semantic_stride
+        row = torch.arange(height, device=plan.device) * grid[0] // height
+        column = torch.arange(width, device=plan.device) * grid[1] // width
+        return plan.unflatten(2, grid)[:, when][:, :, row][:, :, :, column].flatten(2, 3)
 
     def _spatial(self, where: Tensor) -> Tensor:
         """Fixed sine embedding [1, P, D] of the rows and columns of where [1, P, 3]."""
@@ -241,11 +271,10 @@ class PlannerDiT(VideoDiT):
 
 
 def _refiner(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
-    layers = nn.Sequential(
+    last = nn.Conv2d(hidden, outputs, 3, padding=1)
+    zero(last)
+    return nn.Sequential(
         nn.Conv2d(inputs, hidden, 3, padding=1), nn.SiLU(),
         nn.Conv2d(hidden, hidden, 3, padding=1), nn.SiLU(),
-        nn.Conv2d(hidden, outputs, 3, padding=1),
+        last,
     )  # fmt: skip
-    nn.init.zeros_(layers[-1].weight)
-    nn.init.zeros_(layers[-1].bias)
-    return layers

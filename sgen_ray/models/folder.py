@@ -1,6 +1,6 @@
 """A model folder: a diffusers pipeline's parts, each in a folder of its own, and `sgen.json` for what they share.
 
-    autoencoder/ semantic_encoder/ compressor/ preview/ text_encoder/ tokenizer/ renderer/ planner/  sgen.json
+autoencoder/ semantic_encoder/ compressor/ preview/ text_encoder/ tokenizer/ renderer/ planner/  sgen.json
 """
 
 from __future__ import annotations

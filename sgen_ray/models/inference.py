@@ -62,7 +62,14 @@ class TorchPlanner:
         shape = (grid.semantic_channels, grid.semantic_height, grid.semantic_width)
         noise = torch.from_numpy(frame_noise(request.seed, SEMANTIC, 0, steps, shape)).transpose(0, 1)[None]
         network = guided(self.network, (wanted, other), request.guidance)
-        z = sample(self.flow, network, noise.to(self.device, self.dtype), request.plan_steps, on_step=on_step)
+        z = sample(
+            self.flow,
+            network,
+            noise.to(self.device, self.dtype),
+            request.plan_steps,
+            self.network.config.sampling_shift,
+            on_step=on_step,
+        )
         return Plan(
             request=request,
             grid=grid,
@@ -108,9 +115,10 @@ class TorchRenderer:
         clean = self._frames(values).to(self.dtype)
         x = sample(
             self.flow,
-            lambda x, t: self.network(x, t, c),
+            self.network.given(c),
             self._frames(noise).to(self.dtype),
             plan.request.steps,
+            self.network.config.sampling_shift,
             held=(mask.to(self.device), clean),
             on_step=on_step,
         )
@@ -138,7 +146,7 @@ class TorchRenderer:
             text=text.to(self.device, self.dtype), text_mask=mask.to(self.device),
             shot=torch.from_numpy(shots - first)[None].to(self.device), first=window.start,
             semantic=semantic.to(self.device, self.dtype),
-            anchors=None if known is None else known.to(self.dtype),
+            anchors=None if known is None else self.flow.clean(known).to(self.dtype),
             anchor_times=None if times is None else times.to(self.device),
             anchor_shot=None if known_shot is None else known_shot.to(self.device),
         )  # fmt: skip

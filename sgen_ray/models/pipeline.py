@@ -102,10 +102,11 @@ class SemanticGenPipeline(DiffusionPipeline):
         plan_with = TorchPlanner(grid, self.tokenizer, self.text_encoder, self.planner, self.compressor, self.preview)
         paint_with = TorchRenderer(grid, self.renderer, self.autoencoder.sigma_data)
         decode_with = TorchDecoder(grid, self.autoencoder)
-        films, plans = [], []
+        films: list[Any] = []
+        plans: list[Plan] = []
         for text in [prompt] if isinstance(prompt, str) else prompt:
             request = make_request(
-                text, shots=shots, seconds=None if shots else seconds, seed=seed, steps=num_inference_steps,
+                text, shots=shots or (), seconds=None if shots else seconds, seed=seed, steps=num_inference_steps,
                 plan_steps=planning_steps, guidance=guidance_scale, negative_prompt=negative_prompt, grid=grid,
             )  # fmt: skip
             plan = plan_with.plan(request)
@@ -121,7 +122,8 @@ class SemanticGenPipeline(DiffusionPipeline):
             if output_type == "latent":
                 films.append(latents)
                 continue
-            films.append(decode_with.decode(Segment(0, 0, plan.latent_frames, 0, latents, 0, plan.frames)))
+            whole = Segment(0, 0, plan.latent_frames, 0, latents, 0, plan.frames)
+            films.append(decode_with.decode(whole))
         frames = films if output_type == "latent" else _as_type(films, output_type)
         return SemanticGenPipelineOutput(frames, plans) if return_dict else (frames,)
 
@@ -135,8 +137,14 @@ def _as_type(films: list[np.ndarray], output_type: str) -> Any:
 
 def model_index(grid: Grid) -> dict[str, Any]:
     """The model_index.json that makes a folder of parts loadable as this pipeline."""
-    ours = {"planner": PlannerDiT, "renderer": RendererDiT, "autoencoder": TinyAutoencoder,
-            "semantic_encoder": SemanticEncoder, "compressor": SemanticCompressor, "preview": PreviewDecoder}  # fmt: skip
+    ours = {
+        "planner": PlannerDiT,
+        "renderer": RendererDiT,
+        "autoencoder": TinyAutoencoder,
+        "semantic_encoder": SemanticEncoder,
+        "compressor": SemanticCompressor,
+        "preview": PreviewDecoder,
+    }
     return {
         "_class_name": "SemanticGenPipeline",
         "grid": asdict(grid),

@@ -27,7 +27,7 @@ def guided(network: VideoDiT, conditions: Sequence[Conditioning], scale: float) 
     """Classifier-free guidance (arXiv 2207.12598) from (wanted, unwanted) conditioning, one forward for both."""
     wanted, unwanted = conditions
     if scale == 1.0:
-        return lambda x, t: network(x, t, wanted)
+        return network.given(wanted)
     assert wanted.text_mask is not None and unwanted.text_mask is not None
     both = replace(
         wanted,

@@ -12,7 +12,8 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sgen_ray.models.autoencoder import ResidualBlock, Upsample, keep_scale
+from sgen_ray.models.autoencoder import ResidualBlock, Upsample
+from sgen_ray.models.init import keep_scale
 
 
 class SemanticEncoder(ModelMixin, ConfigMixin):

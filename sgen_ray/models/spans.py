@@ -8,6 +8,7 @@ themselves. Full spans run as one batch, the ragged ends by themselves: no rolli
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -30,7 +31,7 @@ def spans(first: int, frames: int, span: int, shifted: bool) -> list[tuple[int, 
     half = span // 2 if shifted else 0
     cuts = [c - first for c in range((first - half) // span * span + half, first + frames, span)]
     edges = [0, *(c for c in cuts if 0 < c < frames), frames]
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(pairwise(edges))
 
 
 def runs(first: int, frames: int, span: int, stride: int, shifted: bool) -> list[Run]:
@@ -55,7 +56,9 @@ def _attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     return functional.scaled_dot_product_attention(q, k, v).transpose(1, 2)
 
 
-def span_attention(latent: Qkv, semantic: Qkv | None, layout: list[Run], anchors: int = 0) -> tuple[Tensor, Tensor | None]:
+def span_attention(
+    latent: Qkv, semantic: Qkv | None, layout: list[Run], anchors: int = 0
+) -> tuple[Tensor, Tensor | None]:
     """Attention inside each span.
 
     latent: q, k, v, each [B, T + anchors, P, heads, head_dim], the anchor frames last; semantic: [B, S, Q, heads,

@@ -42,6 +42,12 @@ def tiny_text_encoder(vocabulary: int, width: int = 96, layers: int = 2, heads: 
     )  # fmt: skip
 
 
+def token_ids(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
+    """A text's tokens and the end token, cut to the tokenizer's length."""
+    ids = tokenizer.encode(text, add_special_tokens=False)
+    return [*ids[: tokenizer.model_max_length - 1], tokenizer.eos_token_id]
+
+
 def encode_text(
     encoder: nn.Module, tokenizer: PreTrainedTokenizerFast, prompts: Sequence[str], device: torch.device | str = "cpu"
 ) -> tuple[Tensor, Tensor]:
@@ -52,7 +58,7 @@ def encode_text(
     length = tokenizer.model_max_length
     ids = torch.full((len(prompts), length), tokenizer.pad_token_id)
     for row, prompt in enumerate(prompts):
-        tokens = tokenizer.encode(prompt, add_special_tokens=False)[: length - 1] + [tokenizer.eos_token_id]
+        tokens = token_ids(tokenizer, prompt)
         ids[row, : len(tokens)] = torch.tensor(tokens)
     ids = ids.to(device)
     mask = ids != tokenizer.pad_token_id

@@ -17,7 +17,7 @@ from sgen_ray import world
 from sgen_ray.models.folder import save_facts
 from sgen_ray.models.parts import save_part
 from sgen_ray.models.semantic import PreviewDecoder, SemanticCompressor, SemanticEncoder, kl_divergence, thumbnails
-from sgen_ray.models.text import tiny_text_encoder, word_tokenizer
+from sgen_ray.models.text import tiny_text_encoder, token_ids, word_tokenizer
 from sgen_ray.training.data import pairs_at, seeds
 from sgen_ray.training.loop import Items
 from sgen_ray.training.recipes import Recipe
@@ -38,7 +38,9 @@ class Heads(nn.Module):
     def __init__(self, channels: int, hidden: int = 96) -> None:
         super().__init__()
         self.sizes = {name: len(classes) for name, classes in world.ATTRIBUTES.items()}
-        self.net = nn.Sequential(nn.Linear(channels, hidden), nn.SiLU(), nn.Linear(hidden, sum(self.sizes.values()) + 5))
+        self.net = nn.Sequential(
+            nn.Linear(channels, hidden), nn.SiLU(), nn.Linear(hidden, sum(self.sizes.values()) + 5)
+        )
 
     def forward(self, tokens: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         """Logits per token and attribute, and [N, h w, 5]: presence, centre, size of the subject."""
@@ -75,7 +77,7 @@ class EncoderStage:
         pass
 
     def draw(self, seed: int, count: int, split: str = "train") -> Items:
-        """Frame pairs of `count` films with labels, the caption of each pair's shot, and more captions without frames."""
+        """Frame pairs of `count` films with labels and each pair's caption; more captions without frames."""
         generator = torch.Generator().manual_seed(seed)
         own = seeds(seed, count)
         films = [world.sample_film(s, 16, split=split) for s in own]
@@ -83,14 +85,17 @@ class EncoderStage:
         pairs = pairs_at(films, steps, self.grid, self.device)
         middle = (steps + 0.5) * self.grid.frames_per_step / self.grid.fps
         labels = world.attribute_indices(films, middle)
-        ids, said = [], []
+        ids = []
         for film, s, row in zip(films, own, middle, strict=True):
             texts = world.captions_with_mentions(film, s, split)
             for t in row:
                 ids.append(texts[film.shot_at(float(t))])
         shown = self._captions(ids, torch.stack([labels[a].flatten() for a in world.ATTRIBUTES], 1))
         extra_films = [world.sample_film(s, 4, 1, split) for s in seeds(seed + 1, count * CAPTIONS)]
-        texts = [world.captions_with_mentions(f, s, split)[0] for f, s in zip(extra_films, seeds(seed + 2, len(extra_films)), strict=True)]
+        texts = [
+            world.captions_with_mentions(f, s, split)[0]
+            for f, s in zip(extra_films, seeds(seed + 2, len(extra_films)), strict=True)
+        ]
         truth = world.attribute_indices(extra_films, torch.full((len(extra_films), 1), 1.0))
         said = self._captions(texts, torch.stack([truth[a].flatten() for a in world.ATTRIBUTES], 1))
         return {
@@ -107,7 +112,7 @@ class EncoderStage:
         length = self.recipe.text_length
         ids = torch.zeros(len(texts), length, dtype=torch.long)
         for row, (text, _) in enumerate(texts):
-            tokens = self.tokenizer.encode(text, add_special_tokens=False)[: length - 1] + [self.tokenizer.eos_token_id]
+            tokens = token_ids(self.tokenizer, text)
             ids[row, : len(tokens)] = torch.tensor(tokens)
         stated = torch.tensor([[a in mentions for a in world.ATTRIBUTES] for _, mentions in texts])
         return ids.to(self.device), torch.where(stated, truth, -100).to(self.device)
@@ -152,7 +157,9 @@ class EncoderStage:
         return total, {"kl": kl.item(), "preview": seen.item(), "contrast": contrast.item(), "text": stated.item(),
                        **hits, **{f"z_{k}": v for k, v in squeezed_hits.items()}}  # fmt: skip
 
-    def _read(self, heads: str, tokens: Tensor, labels: Tensor, boxes: Tensor, still: Tensor) -> tuple[Tensor, dict[str, float]]:
+    def _read(
+        self, heads: str, tokens: Tensor, labels: Tensor, boxes: Tensor, still: Tensor
+    ) -> tuple[Tensor, dict[str, float]]:
         """Dense attribute loss and accuracy; subject-bound attributes count at the subject's token."""
         logits, where = self.trained[heads](tokens)
         rows, columns = self.grid.semantic_height, self.grid.semantic_width
@@ -188,7 +195,9 @@ class EncoderStage:
             pairs = self.draw(77_000 + i, 32)["pairs"].flatten(0, 1).float() / 127.5 - 1
             tokens = self.trained["semantic_encoder"](pairs).permute(0, 2, 3, 1)
             means.append(self.trained["compressor"](tokens)[0].flatten(0, 2))
-        set_normalisation(self.trained["compressor"], torch.cat(means))
+        compressor = self.trained["compressor"]
+        assert isinstance(compressor, SemanticCompressor)
+        set_normalisation(compressor, torch.cat(means))
 
     def evaluate(self) -> dict[str, float]:
         items = self.draw(1, 64, "heldout")
@@ -219,5 +228,3 @@ def set_normalisation(compressor: SemanticCompressor, means: Tensor) -> None:
     """Zero mean and unit variance of each channel over tokens [N, C]."""
     compressor.shift.copy_(means.mean(0))
     compressor.gain.copy_(1 / means.std(0).clamp_min(1e-3))
-
-

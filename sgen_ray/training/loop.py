@@ -150,7 +150,9 @@ class Trainer:
         tensors |= {f"ema.{k}": v for k, v in self.ema.items()}
         for optimizer in self.optimizers:
             for name, p in _owned(optimizer, self.parameters):
-                tensors |= {f"{key}.{name}": value.reshape(value.shape or 1) for key, value in optimizer.state[p].items()}
+                tensors |= {
+                    f"{key}.{name}": value.reshape(value.shape or 1) for key, value in optimizer.state[p].items()
+                }
         facts = {"step": self.step, "seconds": self.seconds, "seed": self.seed, "schedule": asdict(self.schedule)}
         save_state(self.folder / "state", tensors, facts)
 
@@ -221,7 +223,11 @@ def _optimizers(parameters: Mapping[str, nn.Parameter], schedule: Schedule) -> l
     rest = [p for name, p in parameters.items() if name not in inner]
     out: list[torch.optim.Optimizer] = [
         torch.optim.AdamW(
-            rest, lr=schedule.learning_rate, betas=(0.9, 0.99), weight_decay=schedule.weight_decay, fused=rest[0].is_cuda
+            rest,
+            lr=schedule.learning_rate,
+            betas=(0.9, 0.99),
+            weight_decay=schedule.weight_decay,
+            fused=rest[0].is_cuda,
         )
     ]
     if inner:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from sgen_ray import world
-from sgen_ray.diffusion.flow import Flow, sample
+from sgen_ray.diffusion.flow import Flow, sample, times
 from sgen_ray.models.dit import Conditioning, PlannerDiT
 from sgen_ray.models.parts import load_part, save_part
 from sgen_ray.models.planning import guided, preview, shot_clock
@@ -33,7 +34,10 @@ class PlannerStage:
 
     def __init__(self, recipe: Recipe, folder: Path, device: str) -> None:
         self.recipe, self.grid, self.device = recipe, recipe.grid, torch.device(device)
-        self.encoder, self.compressor = load_part(folder, "semantic_encoder", device), load_part(folder, "compressor", device)
+        self.encoder, self.compressor = (
+            load_part(folder, "semantic_encoder", device),
+            load_part(folder, "compressor", device),
+        )
         self.text_encoder, self.tokenizer = load_part(folder, "text_encoder", device), load_part(folder, "tokenizer")
         self.flow = Flow(torch.ones(self.grid.semantic_channels))
         parts = {"planner": PlannerDiT(**recipe.planner), "preview": load_part(folder, "preview", device)}
@@ -41,6 +45,10 @@ class PlannerStage:
         self.trained = nn.ModuleDict(parts).to(self.device)
         self.null_text, self.null_mask = (x[0] for x in self._encode_text([""]))
         self.steps = round(recipe.max_seconds * self.grid.fps / self.grid.frames_per_step)
+
+    @property
+    def network(self) -> PlannerDiT:
+        return cast(PlannerDiT, self.trained["planner"])
 
     def prepare(self) -> None:
         pass
@@ -78,9 +86,10 @@ class PlannerStage:
 
     def loss(self, items: Items, generator: torch.Generator, step: int) -> tuple[Tensor, dict[str, float]]:
         length = LENGTHS[int(torch.randint(len(LENGTHS), (), generator=generator))]
-        count = len(items["z"])
         crops = min(4, max(1, self.steps // length))
-        z, shot, text, mask = (x.repeat_interleave(crops, 0) for x in (items["z"], items["shot"], items["text"], items["text_mask"]))
+        z, shot, text, mask = (
+            x.repeat_interleave(crops, 0) for x in (items["z"], items["shot"], items["text"], items["text_mask"])
+        )
         start = crop_starts(shot, length, generator)
         index = start[:, None] + torch.arange(length, device=self.device)
         z = torch.stack([row[:, i] for row, i in zip(z, index, strict=True)])
@@ -90,11 +99,11 @@ class PlannerStage:
         mask = torch.where(drop.reshape(-1, 1, 1), self.null_mask, mask)
         modes = pick_modes(PLANNER_MODES, PLANNER_WEIGHTS, len(z), generator)
         held = torch.stack([held_frames(mode, length, generator) for mode in modes]).to(self.device)
-        t = draw_time(len(z), generator).to(self.device)[:, None].expand(-1, length).masked_fill(held, 0.0)
+        t = draw_time(len(z), generator, self.recipe.planner["sampling_shift"]).to(self.device)
+        t = t[:, None].expand(-1, length).masked_fill(held, 0.0)
         eps = torch.randn(z.shape, generator=generator).to(z)
         c = self.conditioning(shot, text, mask)
-        network = self.trained["planner"]
-        each = self.flow.loss(lambda x, s: network(x, s, c), z, eps, t)
+        each = self.flow.loss(self.network.given(c), z, eps, t)
         loss = each.sum() / (~held).sum()
         seen = self._preview_loss(items, generator)
         return loss + seen, {"flow": loss.item(), "preview": seen.item()}
@@ -112,20 +121,20 @@ class PlannerStage:
         pass
 
     def evaluate(self) -> dict[str, float]:
-        """Held-out velocity error of each held mode over whole minutes, at fixed times and noise."""
+        """Held-out velocity error of each held mode over whole minutes, at the sampler's times and fixed noise."""
         items = self.draw(1, 16, "heldout")
         figures = {}
         for mode in (*PLANNER_MODES, "null_text"):
             generator = torch.Generator().manual_seed(5)
             held = held_frames("none" if mode == "null_text" else mode, self.steps, generator)
-            t = torch.linspace(0.1, 0.95, 16)[:, None].expand(-1, self.steps).masked_fill(held, 0).to(self.device)
+            levels = torch.tensor(times(16, self.recipe.planner["sampling_shift"])[:16])
+            t = levels[:, None].expand(-1, self.steps).masked_fill(held, 0).to(self.device)
             eps = torch.randn(items["z"].shape, generator=generator).to(self.device)
             text, mask = items["text"], items["text_mask"]
             if mode == "null_text":
                 text, mask = self.null_text.expand_as(text), self.null_mask.expand_as(mask)
             c = self.conditioning(items["shot"], text, mask)
-            network = self.trained["planner"]
-            each = self.flow.loss(lambda x, s, c=c: network(x, s, c), items["z"], eps, t)
+            each = self.flow.loss(self.network.given(c), items["z"], eps, t)
             figures[f"loss_{mode}"] = (each.sum() / (t > 0).sum()).item()
         return figures
 
@@ -140,8 +149,8 @@ class PlannerStage:
                 items["shot"], self.null_text.expand_as(items["text"]), self.null_mask.expand_as(items["text_mask"])
             ),
         ]
-        network = self.trained["planner"]
-        planned = sample(self.flow, guided(network, conditions, 2.5), noise, 12)
+        shift = self.recipe.planner["sampling_shift"]
+        planned = sample(self.flow, guided(self.network, conditions, 2.5), noise, 12, shift)
         rows = []
         for pair in zip(items["z"], planned, strict=True):
             for z in pair:

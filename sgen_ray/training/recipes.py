@@ -33,13 +33,13 @@ class Recipe:
     joint_steps: int = 0
     """Renderer steps during which the compressor trains along; then it is frozen and the planner may begin.
 
-    0 keeps the compressor of the encoder stage. A renderer that has not learned to look at the plan yet cannot teach it:
-    350 joint steps from the start took the KL from 550 to 8 and the meaning with it.
+    0 keeps the compressor of the encoder stage. A renderer that has not learned to look at the plan yet cannot teach
+    it: 350 joint steps from the start took the KL from 550 to 8 and the meaning with it.
     """
     joint_start: int = 0
     """First joint step; a renderer that reads the plan has something to teach."""
     semantic_noise: float = 0.6
-    """sigma = semantic_noise * U(0, 1) on the plan in renderer training (the paper adds noise as RAE does, unstated)."""
+    """sigma = semantic_noise * U(0, 1) on the plan in training (as RAE does; the paper does not say how much)."""
     kl_weight: float = 1e-3
     max_shots: int = 8
     max_seconds: int = 60
@@ -63,8 +63,10 @@ def nano() -> Recipe:
         schedules={
             "encoder": Schedule(steps=1200, batch=24, learning_rate=1.5e-3, replay=3072, fresh=8),
             "autoencoder": Schedule(steps=2000, batch=4, learning_rate=2e-3, replay=384, fresh=1),
-            "renderer": Schedule(steps=6000, batch=8, learning_rate=3e-3, replay=2048, fresh=1),
-            "planner": Schedule(steps=8000, batch=6, learning_rate=3e-3, replay=1024, fresh=1),
+            "renderer": Schedule(
+                steps=6000, batch=8, learning_rate=2.5e-3, muon_rate=0.015, decay=0.5, ema=0.99, replay=2048, fresh=1
+            ),
+            "planner": Schedule(steps=8000, batch=6, learning_rate=3e-3, decay=0.4, ema=0.995, replay=320, fresh=1),
         },
     )
 
@@ -104,7 +106,8 @@ def _renderer(grid: Grid, heads: int, head: int, layers: int, ffn: int, text: in
         "in_channels": grid.latent_channels, "out_channels": grid.latent_channels, "text_dim": text,
         "patch_size": (1, 2, 2), "freq_dim": 64, "semantic_channels": grid.semantic_channels,
         "semantic_stride": grid.semantic_stride, "attention_span": grid.attention_span,
-        "spatial_embedding": True, "refiner_channels": refiner,
+        "spatial_embedding": True, "refiner_channels": refiner, "aligned_plan": True,
+        "sampling_shift": 5.0,
     }  # fmt: skip
 
 
@@ -112,5 +115,5 @@ def _planner(grid: Grid, heads: int, head: int, layers: int, ffn: int, text: int
     return {
         "num_attention_heads": heads, "attention_head_dim": head, "num_layers": layers, "ffn_dim": ffn,
         "in_channels": grid.semantic_channels, "out_channels": grid.semantic_channels, "text_dim": text,
-        "patch_size": (1, 1, 1), "freq_dim": 64, "spatial_embedding": True, "shot_clock": True,
+        "patch_size": (1, 1, 1), "freq_dim": 64, "spatial_embedding": True, "shot_clock": True, "sampling_shift": 3.0,
     }  # fmt: skip

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from sgen_ray import world
-from sgen_ray.diffusion.flow import Flow, sample
+from sgen_ray.diffusion.flow import Flow, sample, times
 from sgen_ray.models.dit import Conditioning, RendererDiT
 from sgen_ray.models.parts import load_part, save_part
-from sgen_ray.models.semantic import kl_divergence
+from sgen_ray.models.semantic import SemanticCompressor, kl_divergence
 from sgen_ray.models.text import encode_text
 from sgen_ray.training.data import cut_times, frames_at, pairs_at, seeds, shots_of
 from sgen_ray.training.encoder import set_normalisation
@@ -39,6 +40,15 @@ class RendererStage:
         self.trained = nn.ModuleDict({"renderer": RendererDiT(**recipe.renderer), "compressor": compressor})
         self.trained.to(self.device)
         self.null_text = self._encode_text([""])[0][0]
+        self.levels = torch.tensor(times(24, recipe.renderer["sampling_shift"])[:24])
+
+    @property
+    def network(self) -> RendererDiT:
+        return cast(RendererDiT, self.trained["renderer"])
+
+    @property
+    def compressor(self) -> SemanticCompressor:
+        return cast(SemanticCompressor, self.trained["compressor"])
 
     def prepare(self) -> None:
         pass
@@ -70,7 +80,9 @@ class RendererStage:
             anchor_start[i] = cuts[k] + torch.randint(inside, (ANCHORS,), generator=generator) * seconds
         anchor_frame = anchor_start[:, :, None] + torch.arange(grid.temporal_compression) / grid.fps
         anchors = frames_at(films, anchor_frame.flatten(1), grid, self.device)
-        steps = (start[:, None] * grid.fps / grid.frames_per_step).round().long() + torch.arange(grid.semantic_steps(clip))
+        steps = (start[:, None] * grid.fps / grid.frames_per_step).round().long() + torch.arange(
+            grid.semantic_steps(clip)
+        )
         pairs = pairs_at(films, steps, grid, self.device)
         first = shot[:, :1]
         texts = []
@@ -91,7 +103,7 @@ class RendererStage:
 
     def _plan(self, items: Items, generator: torch.Generator, joint: bool) -> tuple[Tensor, Tensor]:
         """Noised plan tokens [B, C, S, h, w] and the KL term."""
-        compressor = self.trained["compressor"]
+        compressor = self.compressor
         features = items["features"].permute(0, 1, 3, 4, 2)
         with torch.set_grad_enabled(joint and torch.is_grad_enabled()):
             mean, log_variance = compressor(features)
@@ -105,7 +117,7 @@ class RendererStage:
     def conditioning(self, items: Items, plan: Tensor, first: int, anchors: int = 0) -> Conditioning:
         return Conditioning(
             text=items["text"], text_mask=items["text_mask"], shot=items["shot"], first=first, semantic=plan,
-            anchors=items["anchors"][:, :, :anchors] if anchors else None,
+            anchors=self.flow.clean(items["anchors"][:, :, :anchors]) if anchors else None,
             anchor_times=items["anchor_times"][:, :anchors] if anchors else None,
             anchor_shot=items["anchor_shot"][:, :anchors] if anchors else None,
         )  # fmt: skip
@@ -131,12 +143,12 @@ class RendererStage:
         anchors = anchors if float(random(1)) < ANCHOR_SHARE else 0
         modes = pick_modes(RENDERER_MODES, RENDERER_WEIGHTS, count, generator)
         held = torch.stack([held_frames(mode, frames, generator) for mode in modes]).to(self.device)
-        t = draw_time(count, generator).to(self.device)[:, None].expand(-1, frames).masked_fill(held, 0.0)
+        t = draw_time(count, generator, self.recipe.renderer["sampling_shift"]).to(self.device)
+        t = t[:, None].expand(-1, frames).masked_fill(held, 0.0)
         first = self.grid.unit * int(torch.randint(2, (), generator=generator))
         c = self.conditioning(items, plan, first, anchors)
         eps = torch.randn(items["latents"].shape, generator=generator).to(plan)
-        network = self.trained["renderer"]
-        each = self.flow.loss(lambda x, s: network(x, s, c), items["latents"], eps, t)
+        each = self.flow.loss(self.network.given(c), items["latents"], eps, t)
         flow = each.sum() / (~held).sum()
         total = flow + (self.recipe.kl_weight * 0.1 * kl if joint else 0.0)
         return total, {"flow": flow.item(), "kl": kl.item()}
@@ -157,36 +169,41 @@ class RendererStage:
 
     @torch.no_grad()
     def _normalise(self) -> None:
-        compressor = self.trained["compressor"]
         features = torch.cat([self.draw(77_000 + i, 16)["features"] for i in range(4)])
-        set_normalisation(compressor, compressor(features.permute(0, 1, 3, 4, 2))[0].flatten(0, 3))
+        set_normalisation(self.compressor, self.compressor(features.permute(0, 1, 3, 4, 2))[0].flatten(0, 3))
 
     def evaluate(self) -> dict[str, float]:
-        """Held-out velocity error of each held mode, at fixed times and noise; and with another clip's plan."""
+        """Held-out velocity error of each held mode, at the sampler's times and fixed noise.
+
+        Beside them the same with another clip's plan and with none: what the plan is worth.
+        """
         items = self.draw(1, 24, "heldout")
         figures = {}
         for mode in (*RENDERER_MODES, "anchors", "other_plan", "no_plan"):
             generator = torch.Generator().manual_seed(5)
             plan, _ = self._plan(items, generator, False)
             plan = plan.roll(1, 0) if mode == "other_plan" else plan * (mode != "no_plan")
-            held = held_frames(mode, self.recipe.clip, generator) if mode in RENDERER_MODES else torch.zeros(self.recipe.clip, dtype=torch.bool)
-            t = torch.linspace(0.15, 0.95, 24)[:, None].expand(-1, self.recipe.clip).masked_fill(held, 0).to(self.device)
+            held = (
+                held_frames(mode, self.recipe.clip, generator)
+                if mode in RENDERER_MODES
+                else torch.zeros(self.recipe.clip, dtype=torch.bool)
+            )
+            t = self.levels[:, None].expand(-1, self.recipe.clip).masked_fill(held, 0).to(self.device)
             eps = torch.randn(items["latents"].shape, generator=generator).to(self.device)
             c = self.conditioning(items, plan, 0, ANCHORS if mode == "anchors" else 0)
-            network = self.trained["renderer"]
-            each = self.flow.loss(lambda x, s, c=c: network(x, s, c), items["latents"], eps, t)
+            each = self.flow.loss(self.network.given(c), items["latents"], eps, t)
             figures[f"loss_{mode}"] = (each.sum() / (t > 0).sum()).item()
         return figures
 
     def sheet(self, path: Path) -> None:
-        """Truth above, painted from the true plan below; the third row holds the first frames and anchors."""
+        """Truth above, painted from the true plan below."""
         items = self.draw(3, 6, "heldout")
         generator = torch.Generator().manual_seed(6)
         plan, _ = self._plan(items, generator, False)
         noise = torch.randn(items["latents"].shape, generator=generator).to(self.device)
-        network = self.trained["renderer"]
         rows = []
-        painted = sample(self.flow, lambda x, t: network(x, t, self.conditioning(items, plan, 0)), noise, 8)
+        c, shift = self.conditioning(items, plan, 0), self.recipe.renderer["sampling_shift"]
+        painted = sample(self.flow, self.network.given(c), noise, 8, shift)
         for truth, ours in zip(items["latents"], painted, strict=True):
             for latents in (truth, ours):
                 rows.append(self.autoencoder.decode(latents[None])[0, :, 2::6].clamp(-1, 1))
@@ -195,4 +212,3 @@ class RendererStage:
     def export(self, folder: Path) -> None:
         save_part(folder, "renderer", self.trained["renderer"])
         save_part(folder, "compressor", self.trained["compressor"])
-

@@ -11,12 +11,17 @@ import torch
 from sgen_ray.errors import ModelError, RequestError
 from sgen_ray.training.autoencoder import AutoencoderStage
 from sgen_ray.training.encoder import EncoderStage
-from sgen_ray.training.loop import Trainer
+from sgen_ray.training.loop import Stage, Trainer
 from sgen_ray.training.planner import PlannerStage
-from sgen_ray.training.recipes import RECIPES
+from sgen_ray.training.recipes import RECIPES, Recipe
 from sgen_ray.training.renderer import RendererStage
 
-STAGES = {"encoder": EncoderStage, "autoencoder": AutoencoderStage, "renderer": RendererStage, "planner": PlannerStage}
+STAGES: dict[str, Callable[[Recipe, Path, str], Stage]] = {
+    "encoder": EncoderStage,
+    "autoencoder": AutoencoderStage,
+    "renderer": RendererStage,
+    "planner": PlannerStage,
+}
 
 
 def train(

@@ -125,6 +125,11 @@ def words() -> frozenset[str]:
     return frozenset(found)
 
 
+def common_words() -> frozenset[str]:
+    """Plain English that a prompt may hold without meaning anything in this world."""
+    return _STOP_WORDS
+
+
 def unknown_words(prompt: str) -> tuple[str, ...]:
     """Words of a prompt that neither a caption nor `parse` nor plain English glue accounts for, in order, once."""
     known = words() | _STOP_WORDS | {word for phrase in _phrases() for word in phrase} | {"water", "cycle"}

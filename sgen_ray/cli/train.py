@@ -1,0 +1,75 @@
+"""`sgen train` and `sgen pack`: from the demo world to a model folder."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sgen_ray.cli import options as o
+
+
+class StageName(StrEnum):
+    encoder = "encoder"
+    autoencoder = "autoencoder"
+    renderer = "renderer"
+    planner = "planner"
+
+
+def train(
+    stage: Annotated[StageName, typer.Argument(help="What to train; encoder and autoencoder come first.")],
+    recipe: Annotated[str, typer.Option(help="nano trains on two CPU cores in hours, tiny on one GPU.")] = "nano",
+    folder: Annotated[Path | None, typer.Option(help="Where the run lives.", show_default="runs/RECIPE")] = None,
+    minutes: Annotated[float, typer.Option(help="Length of this slice; the next call goes on from there.")] = 9.0,
+    steps: Annotated[int | None, typer.Option(help="Steps in all, instead of the recipe's.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda; by default a GPU where there is one.")] = None,
+    threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
+    seed: Annotated[int, typer.Option(help="Of data, noise and initial weights.")] = 0,
+    json: o.Json = False,
+    quiet: o.Quiet = False,
+) -> None:
+    """Train one part of a model on the demo world, for a slice of time.
+
+    sgen train encoder --minutes 20
+
+    sgen train renderer --recipe tiny --minutes 9
+
+    The run's folder holds the state, metrics.jsonl, evaluation.jsonl and sample sheets of each stage, and the model so
+    far in model/. Stages: encoder, autoencoder, renderer, planner, in this order; renderer and planner may run side by
+    side.
+    """
+    from sgen_ray.cli import show
+    from sgen_ray.cli.progress import training
+
+    folder = folder or Path("runs") / recipe
+    with show.working("the state saved within the last minute is kept; run the same command to go on"):
+        from sgen_ray.training.run import train as run
+
+        with training(stage.value, quiet) as on_step:
+            figures = run(stage.value, recipe, folder, minutes, steps, device, threads, seed, on_step)
+    facts = {"stage": stage.value, "folder": str(folder), **{k: round(v, 4) for k, v in figures.items()}}
+    show.show_json(facts) if json else show.show_table(facts)
+
+
+def pack(
+    folder: Annotated[Path, typer.Argument(help="A run of sgen train with all four stages trained.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The model folder to write.")],
+    note: Annotated[str, typer.Option(help="Kept in the model's provenance: hardware, date, purpose.")] = "",
+    json: o.Json = False,
+) -> None:
+    """Pack a trained model for use: half-precision weights, with their provenance.
+
+    sgen pack runs/nano -o my-model
+
+    sgen generate "a red car in the desert" --model my-model
+    """
+    from sgen_ray.cli import show
+
+    with show.working("nothing was written"):
+        from sgen_ray.training.pack import pack as run
+
+        size = run(folder, output, {"note": note} if note else None)
+    facts = {"model": str(output), "MiB": round(size / 2**20, 2)}
+    show.show_json(facts) if json else show.show_table(facts)

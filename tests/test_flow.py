@@ -1,0 +1,117 @@
+"""Rectified flow against closed forms: Gaussian data, where the exact velocity is known."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from sgen_ray.diffusion.flow import Flow, add_noise, sample, times
+
+SPREAD = torch.tensor([0.3, 2.0])
+
+
+def exact_velocity(mean: Tensor, spread: Tensor, x: Tensor, t: Tensor) -> Tensor:
+    """E[eps - x0 | x_t] for x0 ~ N(mean, spread^2): x [B, C, T], t [B, T]."""
+    t = t[:, None]
+    variance = (1 - t) ** 2 * spread**2 + t**2
+    return (t - (1 - t) * spread**2) / variance * (x - (1 - t) * mean) - mean
+
+
+def test_euler_comes_to_the_exact_solution_as_steps_grow() -> None:
+    mean, spread = torch.tensor([1.0, -0.5])[:, None], SPREAD[:, None]
+    noise = torch.randn(256, 2, 1, generator=torch.Generator().manual_seed(0))
+    exact = mean + spread * noise  # the flow of a Gaussian maps quantiles to quantiles
+
+    def error(steps: int) -> float:
+        out = sample(Flow(), lambda x, t: exact_velocity(mean, spread, x, t), noise, steps)
+        return (out - exact).abs().max().item()
+
+    errors = [error(steps) for steps in (8, 16, 32, 64)]
+    for coarse, fine in zip(errors[:-1], errors[1:], strict=True):
+        assert 0.35 < fine / coarse < 0.65  # first order: half the step, half the error
+
+
+def test_preconditioned_flow_with_a_silent_network_is_the_exact_velocity_of_centred_gaussians() -> None:
+    flow, x = Flow(SPREAD), torch.randn(3, 2, 5, generator=torch.Generator().manual_seed(0))
+    t = torch.rand(3, 5, generator=torch.Generator().manual_seed(1))
+    out = flow.velocity(lambda x, t: torch.zeros_like(x), x, t)
+    torch.testing.assert_close(out, exact_velocity(torch.zeros(2, 1), SPREAD[:, None], x, t))
+
+
+def test_preconditioning_gives_unit_input_and_a_unit_target() -> None:
+    generator = torch.Generator().manual_seed(0)
+    x0 = SPREAD[None, :, None] * torch.randn(200_000, 2, 3, generator=generator)
+    eps = torch.randn(x0.shape, generator=generator)
+    t = torch.tensor([[0.05, 0.5, 0.95]]).expand(len(x0), -1)
+    x = add_noise(x0, eps, t)
+    c_in, c_skip, c_out = Flow(SPREAD).coefficients(t, x)
+    target = (eps - x0 - c_skip * x) / c_out
+    for unit in ((c_in * x).std(0), target.std(0)):
+        torch.testing.assert_close(unit, torch.ones(2, 3), atol=0.01, rtol=0)
+    correlation = (target * x).mean(0) / x.std(0)
+    torch.testing.assert_close(correlation, torch.zeros(2, 3), atol=0.01, rtol=0)
+
+
+def test_preconditioning_holds_for_later_axes() -> None:
+    flow = Flow(torch.tensor([2.0]))
+    c_in, c_skip, c_out = flow.coefficients(torch.tensor([[0.0, 1.0]]), torch.zeros(1, 1, 2, 4, 4))
+    assert c_in.shape == (1, 1, 2, 1, 1)
+    torch.testing.assert_close(c_in.flatten(), torch.tensor([0.5, 1.0]))
+    torch.testing.assert_close(c_skip.flatten(), torch.tensor([-1.0, 1.0]))
+    torch.testing.assert_close(c_out.flatten(), torch.tensor([1.0, 2.0]))
+
+
+def test_clean_frames_look_as_held_ones_do() -> None:
+    flow, x = Flow(SPREAD), torch.randn(1, 2, 3, 4, 4)
+    seen = []
+    flow.velocity(lambda x, t: seen.append(x) or x, x, torch.zeros(1, 3))
+    torch.testing.assert_close(flow.clean(x), seen[0])
+    assert Flow().clean(x) is x
+
+
+def test_loss_is_the_velocity_error_of_frames_that_are_not_held() -> None:
+    x0, eps = torch.randn(2, 2, 3, 4, 4), torch.randn(2, 2, 3, 4, 4)
+    t = torch.tensor([[0.0, 0.5, 0.9], [0.2, 0.0, 0.0]])
+    torch.testing.assert_close(Flow().loss(lambda x, t: eps - x0, x0, eps, t), torch.zeros(2, 3))
+    off_by_one = Flow().loss(lambda x, t: eps - x0 + 1, x0, eps, t)
+    torch.testing.assert_close(off_by_one, (t > 0).float())
+
+
+def test_held_frames_come_back_byte_for_byte_and_are_seen_clean() -> None:
+    noise, values = torch.randn(1, 2, 4, 3, 3), torch.randn(1, 2, 4, 3, 3)
+    mask = torch.tensor([True, False, False, True])
+    seen: list[tuple[Tensor, Tensor]] = []
+
+    def network(x: Tensor, t: Tensor) -> Tensor:
+        seen.append((x, t))
+        return torch.randn_like(x)
+
+    out = sample(Flow(), network, noise, 3, held=(mask, values))
+    assert torch.equal(out[:, :, mask], values[:, :, mask])
+    assert not torch.equal(out[:, :, ~mask], noise[:, :, ~mask])
+    for x, t in seen:
+        assert torch.equal(x[:, :, mask], values[:, :, mask])
+        assert (t[:, mask] == 0).all() and (t[:, ~mask] > 0).all()
+
+
+def test_step_callback_counts_and_may_stop() -> None:
+    calls: list[tuple[int, int]] = []
+    sample(Flow(), lambda x, t: x, torch.zeros(1, 1, 1), 3, on_step=lambda done, total: calls.append((done, total)))
+    assert calls == [(1, 3), (2, 3), (3, 3)]
+
+    def stop(done: int, total: int) -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        sample(Flow(), lambda x, t: x, torch.zeros(1, 1, 1), 3, on_step=stop)
+
+
+@pytest.mark.parametrize("shift", [1.0, 3.0])
+def test_times_fall_from_one_to_zero(shift: float) -> None:
+    grid = times(8, shift)
+    assert (grid[0], grid[-1], len(grid)) == (1.0, 0.0, 9)
+    assert all(a > b for a, b in zip(grid[:-1], grid[1:], strict=True))
+
+
+def test_shift_spends_more_steps_near_the_noise() -> None:
+    assert times(4) == [1.0, 0.75, 0.5, 0.25, 0.0]
+    assert times(4, 3.0)[2] == pytest.approx(0.75)  # 3/2 / (1 + 2/2)

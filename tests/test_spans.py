@@ -1,0 +1,77 @@
+"""Shifted spans: they partition time at absolute places, and equal full attention under a block mask."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from sgen_ray.models.spans import runs, span_attention, spans
+
+HEADS, DIM, PATCHES, TOKENS = 2, 4, 3, 2
+
+
+@pytest.mark.parametrize("shifted", [False, True])
+@pytest.mark.parametrize("first", range(0, 17, 4))
+@pytest.mark.parametrize("frames", [1, 4, 7, 8, 13, 30])
+def test_spans_partition_the_window_at_absolute_times(first: int, frames: int, shifted: bool) -> None:
+    cut = spans(first, frames, 8, shifted)
+    assert [i for a, b in cut for i in range(a, b)] == list(range(frames))
+    film = [(i // 8, (i + 4) // 8)[shifted] for i in range(first, first + frames)]
+    for a, b in cut:
+        assert len(set(film[a:b])) == 1  # one span of the whole film's
+    assert len(cut) == len(set(film))
+
+
+@pytest.mark.parametrize("first, frames", [(0, 30), (4, 30), (12, 7), (8, 8), (0, 1)])
+def test_runs_join_equal_neighbours_and_cover_everything_once(first: int, frames: int) -> None:
+    for shifted in (False, True):
+        layout = runs(first, frames, 8, 2, shifted)
+        latent = [i for r in layout for i in range(r.start, r.start + r.count * r.length)]
+        steps = [i for r in layout for i in range(r.step_start, r.step_start + r.count * r.step_length)]
+        assert latent == list(range(frames)) and steps == list(range(-(-frames // 2)))
+        assert len(layout) <= 3  # a ragged end, whole spans, a ragged end
+
+
+def _cases() -> Iterator[tuple[int, int, bool, bool, int]]:
+    for first, frames in ((0, 16), (4, 16), (4, 7), (0, 3)):
+        for shifted in (False, True):
+            for semantic in (False, True):
+                for anchors in (0, 2):
+                    yield first, frames, shifted, semantic, anchors
+
+
+@pytest.mark.parametrize("first, frames, shifted, semantic, anchors", list(_cases()))
+def test_equals_full_attention_with_a_block_mask(
+    first: int, frames: int, shifted: bool, semantic: bool, anchors: int
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+
+    def stream(count: int, tokens: int) -> tuple[Tensor, Tensor, Tensor]:
+        q, k, v = torch.randn(3, 2, count, tokens, HEADS, DIM, generator=generator)
+        return q, k, v
+
+    steps = -(-frames // 2) if semantic else 0
+    latent, plan = stream(frames + anchors, PATCHES), stream(steps, TOKENS) if semantic else None
+    layout = runs(first, frames, 8, 2 if semantic else 0, shifted)
+    out, out_plan = span_attention(latent, plan, layout, anchors)
+
+    # The same as one sequence: latent, anchor, then plan tokens; each knows its span, anchors are -1.
+    span_of = {i: n for n, (a, b) in enumerate(spans(first, frames, 8, shifted)) for i in range(a, b)}
+    where = [span_of[i] for i in range(frames) for _ in range(PATCHES)] + [-1] * (anchors * PATCHES)
+    where += [span_of[2 * s] for s in range(steps) for _ in range(TOKENS)]
+    place = torch.tensor(where)
+    mask = (place[:, None] == place[None]) | (place[None] == -1)
+    sequences = [
+        torch.cat([x.flatten(1, 2) for x in ([a] if b is None else [a, b])], 1).transpose(1, 2)
+        for a, b in zip(latent, plan or (None,) * 3, strict=True)
+    ]
+    full = functional.scaled_dot_product_attention(*sequences, attn_mask=mask).transpose(1, 2)
+    split = (frames + anchors) * PATCHES
+    torch.testing.assert_close(out.flatten(1, 2), full[:, :split])
+    if plan is None:
+        assert out_plan is None
+    else:
+        assert out_plan is not None
+        torch.testing.assert_close(out_plan.flatten(1, 2), full[:, split:])
