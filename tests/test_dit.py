@@ -171,7 +171,7 @@ def test_a_fresh_network_answers_nothing() -> None:
 
 def test_shot_clock_counts_from_and_to_the_cuts() -> None:
     shot = torch.tensor([[0, 0, 0, 1, 1, 2]])
-    assert shot_clock(shot)[0].tolist() == [[0, 3], [1, 2], [2, 1], [0, 2], [1, 1], [0, 1]]
+    assert shot_clock(shot)[0].tolist() == [[0, 2], [1, 1], [2, 0], [0, 1], [1, 0], [0, 0]]
 
 
 def test_guidance_is_the_line_through_both_answers() -> None:

@@ -44,7 +44,7 @@ def train(
     from sgen_ray.cli.progress import training
 
     folder = folder or Path("runs") / recipe
-    with show.working("the state saved within the last minute is kept; run the same command to go on"):
+    with show.working("the state is saved; run the same command to go on"):
         from sgen_ray.training.run import train as run
 
         with training(stage.value, quiet) as on_step:

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from sgen_ray.training.interrupt import between_steps
 from sgen_ray.training.muon import Muon
 from sgen_ray.training.state import load_state, save_state
 
@@ -117,6 +118,7 @@ class Trainer:
         self.stage, self.schedule, self.folder, self.seed = stage, schedule, folder, seed
         self.step, self.seconds = 0, 0.0
         self.parameters = {name: p for name, p in stage.trained.named_parameters() if p.requires_grad}
+        self.device = next(iter(self.parameters.values())).device
         self.optimizers = _optimizers(self.parameters, schedule)
         self.ema = {name: p.detach().clone() for name, p in stage.trained.state_dict().items()}
         self.replay = Replay(stage, schedule, seed)
@@ -140,7 +142,7 @@ class Trainer:
             for name, p in _owned(optimizer, self.parameters):
                 for key in OPTIMIZER_STATE:
                     if (value := tensors.get(f"{key}.{name}")) is not None:
-                        value = value.clone() if key == "step" else value.to(p.device)
+                        value = value.to(p.device)  # the step too: fused AdamW counts on the GPU
                         optimizer.state[p][key] = value.reshape(()) if key == "step" else value
         self.step, self.seconds = facts["step"], facts["seconds"]
         return True
@@ -163,14 +165,17 @@ class Trainer:
             for group in optimizer.param_groups:
                 group["lr"] = group["peak"] * self.schedule.factor(self.step)
             optimizer.zero_grad(set_to_none=True)
-        loss, metrics = self.stage.loss(items, generator, self.step)
+        # In bfloat16 on a GPU; a CPU may do that a hundred times slower.
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+            loss, metrics = self.stage.loss(items, generator, self.step)
         loss.backward()
         norm = nn.utils.clip_grad_norm_(self.stage.trained.parameters(), self.schedule.clip)
         for optimizer in self.optimizers:
             optimizer.step()
         keep = min(self.schedule.ema, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
-            learning = {name for name, p in self.stage.trained.named_parameters() if p.requires_grad}
+            # What is frozen, for good or for now, is its own average.
+            learning = {name for name, p in self.parameters.items() if p.grad is not None}
             for name, value in self.stage.trained.state_dict().items():
                 if name in learning:
                     self.ema[name].lerp_(value, 1 - keep)
@@ -180,11 +185,14 @@ class Trainer:
         return {"loss": loss.item(), "grad_norm": norm.item(), **metrics}
 
     def run(self, seconds: float, on_step: Callable[[int, int, dict[str, float]], None] | None = None) -> int:
-        """Train until `seconds` have passed or the schedule ends; saves state each minute and at the end."""
+        """Train until `seconds` have passed or the schedule ends; saves state each minute and at the end.
+
+        Ctrl-C ends the step at hand, saves and raises KeyboardInterrupt; a second one raises it at once.
+        """
         began = saved = time.monotonic()
         before = self.seconds
-        with (self.folder / "metrics.jsonl").open("a") as log:
-            while self.step < self.schedule.steps and time.monotonic() - began < seconds:
+        with (self.folder / "metrics.jsonl").open("a") as log, between_steps() as asked:
+            while self.step < self.schedule.steps and time.monotonic() - began < seconds and not asked():
                 metrics = self.train_step()
                 self.seconds = before + time.monotonic() - began
                 if self.step % 10 == 0:
@@ -196,7 +204,9 @@ class Trainer:
                 if time.monotonic() - saved > 60:
                     self.save()
                     saved = time.monotonic()
-        self.save()
+            self.save()
+            if asked():
+                raise KeyboardInterrupt
         return self.step
 
     def finish(self, export: Path) -> dict[str, float]:

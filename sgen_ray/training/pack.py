@@ -70,7 +70,8 @@ def provenance(run: Path) -> dict[str, Any]:
     for state in sorted(run.glob("*/state/state.json")):
         name = state.parent.parent.name
         facts = json.loads(state.read_text())
-        lines = (run / name / "evaluation.jsonl").read_text().splitlines()
+        evaluations = run / name / "evaluation.jsonl"
+        lines = evaluations.read_text().splitlines() if evaluations.exists() else []
         stages[name] = {
             "seed": facts["seed"],
             "steps": facts["step"],

@@ -39,7 +39,7 @@ class PlannerStage:
             load_part(folder, "compressor", device),
         )
         self.text_encoder, self.tokenizer = load_part(folder, "text_encoder", device), load_part(folder, "tokenizer")
-        self.flow = Flow(torch.ones(self.grid.semantic_channels))
+        self.flow = Flow(torch.ones(self.grid.semantic_channels)).to(self.device)
         parts = {"planner": PlannerDiT(**recipe.planner), "preview": load_part(folder, "preview", device)}
         parts["preview"].requires_grad_(True)
         self.trained = nn.ModuleDict(parts).to(self.device)
