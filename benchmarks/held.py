@@ -102,7 +102,7 @@ def renderer_sheet(stage: RendererStage, arguments: argparse.Namespace) -> None:
     latents, network = items["latents"], stage.trained["renderer"]
     shift = network.config.sampling_shift
     noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(6))
-    pick = torch.arange(2, latents.shape[2] * stage.grid.temporal_compression, 6)
+    pick = torch.arange(2, latents.shape[2] * stage.grid.temporal_compression, stage.grid.temporal_compression)
 
     def seen(x: Tensor) -> Tensor:
         return stage.autoencoder.decode(x).clamp(-1, 1)[:, :, pick]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from common import Progress, options, save, show
@@ -37,6 +37,7 @@ def main() -> None:
     parser = options(__doc__ or "", films=3, small=1)
     parser.add_argument("--seconds", type=float, default=60.0, help="length of the film")
     parser.add_argument("--prompt", default=PROMPT)
+    parser.add_argument("--in-process", action="store_true", help="threads of this process instead of Ray")
     arguments = parser.parse_args()
     runs: dict[str, list[Run]] = {"as it comes": [], "one renderer": [], "two renderers": []}
     progress = Progress(3 * arguments.films, "runs")
@@ -45,6 +46,7 @@ def main() -> None:
         pair = [("one renderer", 1), ("two renderers", 2)][:: -1 if turn % 2 else 1]
         for name, renderers in [("as it comes", None), *pair]:
             engine = EngineConfig(renderers=renderers, threads=1, device="cpu") if renderers else EngineConfig()
+            engine = replace(engine, in_process=arguments.in_process)
             runs[name].append(run(arguments.prompt, arguments.seconds, arguments.model, arguments.seed, engine))
             progress.step()
 

@@ -66,7 +66,7 @@ def test_principal_components_beat_any_random_projection() -> None:
     for seed in range(5):
         basis, _ = torch.linalg.qr(torch.randn(768, 6, generator=torch.Generator().manual_seed(seed)))
         model.encoder.weight.copy_(basis.T.reshape(model.encoder.weight.shape))
-        assert error(clips) > 2 * best and error(fresh) > 2 * best_fresh
+        assert error(clips) > 1.5 * best and error(fresh) > 1.5 * best_fresh
 
 
 def test_a_fresh_decoder_is_the_transposed_encoder() -> None:

@@ -1,0 +1,138 @@
+"""Planner, renderer and decoder on weights a few kilobytes small: the same film whoever makes it."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from micro import micro_model
+
+from sgen_ray.errors import Cancelled, ModelError, PlanError, RequestError
+from sgen_ray.models.factory import FolderFactory, load_factory
+from sgen_ray.models.inference import shot_steps
+from sgen_ray.request import make_request
+from sgen_ray.types import Plan, Segment, Shot, VideoRequest, Window
+
+
+@pytest.fixture(scope="module")
+def factory(tmp_path_factory: pytest.TempPathFactory) -> FolderFactory:
+    return load_factory(str(micro_model(tmp_path_factory.mktemp("run"))))
+
+
+@pytest.fixture(autouse=True)
+def threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def order(factory: FolderFactory, *shots: Shot, seed: int = 0) -> VideoRequest:
+    shots = shots or (Shot("a red car in the desert", 3), Shot("a whale swimming", 4))
+    return make_request(shots=shots, seed=seed, steps=2, plan_steps=2, grid=factory.grid)
+
+
+@pytest.fixture(scope="module")
+def plan(factory: FolderFactory) -> Plan:
+    return factory.planner().plan(order(factory))
+
+
+def test_a_plan_is_a_function_of_the_request(factory: FolderFactory, plan: Plan) -> None:
+    assert plan.semantic.shape == (7, 1, 2, 4) and plan.semantic.dtype == np.float32
+    assert plan.shot_starts == (0, 6) and (plan.frames, plan.latent_frames) == (56, 14)
+    assert plan.text.shape == (2, 32, 16) and plan.text_mask.dtype == bool
+    assert plan.model_fingerprint == factory.fingerprint()
+    again = factory.planner(threads=2).plan(order(factory))
+    np.testing.assert_array_equal(again.semantic, plan.semantic)
+    np.testing.assert_array_equal(again.text, plan.text)
+    other = factory.planner().plan(order(factory, seed=1))
+    assert np.abs(other.semantic - plan.semantic).max() > 0.1
+    told = factory.planner().plan(order(factory, Shot("a bird flying", 3), Shot("a whale swimming", 4)))
+    assert np.abs(told.semantic - plan.semantic).max() > 1e-4
+
+
+def test_windows_do_not_depend_on_threads_or_order(factory: FolderFactory, plan: Plan) -> None:
+    windows = (Window(0, 0, 8), Window(1, 4, 14))
+    one = {w.index: factory.renderer(threads=1).render(plan, w) for w in windows}
+    renderer = factory.renderer(threads=2)
+    for w in reversed(windows):
+        np.testing.assert_array_equal(renderer.render(plan, w), one[w.index])
+    assert one[1].shape == (8, 10, 4, 8) and one[1].dtype == np.float32
+    assert np.isfinite(one[1]).all()
+    # Both windows start from the film's own noise: where they overlap they are alike, elsewhere not.
+    alike = np.corrcoef(one[0][:, 4:].ravel(), one[1][:, :4].ravel())[0, 1]
+    assert alike > 0.9 > 0.5 > np.corrcoef(one[0][:, :4].ravel(), one[1][:, :4].ravel())[0, 1]
+
+
+def test_held_frames_come_back_and_anchors_are_looked_at(factory: FolderFactory, plan: Plan) -> None:
+    renderer, window = factory.renderer(), Window(1, 4, 12)
+    plain = renderer.render(plan, window)
+    known = np.random.default_rng(0).standard_normal((8, 4, 8), np.float32)
+    held = renderer.render(plan, window, {5: known})
+    np.testing.assert_array_equal(held[:, 1], known)
+    assert np.abs(held[:, 2] - plain[:, 2]).max() > 1e-6
+    anchored = renderer.render(plan, window, {0: known})
+    assert anchored.shape == plain.shape and np.abs(anchored - plain).max() > 1e-6
+
+
+def test_steps_are_told_and_may_stop_the_work(factory: FolderFactory, plan: Plan) -> None:
+    told: list[tuple[int, int]] = []
+    factory.renderer().render(plan, Window(0, 0, 8), on_step=lambda done, total: told.append((done, total)))
+    assert told == [(1, 2), (2, 2)]
+
+    def stop(done: int, total: int) -> None:
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        factory.planner().plan(order(factory), stop)
+
+
+def test_segments_decode_to_the_whole_film(factory: FolderFactory, plan: Plan) -> None:
+    decoder = factory.decoder()
+    latents = factory.renderer().render(plan, Window(0, 0, plan.latent_frames))
+    whole = decoder.decode(Segment(0, 0, 14, 0, latents, 0, plan.frames))
+    assert whole.shape == (56, 32, 64, 3) and whole.dtype == np.uint8
+    before, after = factory.halo
+    for start, stop in ((0, 6), (6, 14)):
+        first, last = max(0, start - before), min(14, stop + after)
+        run = Segment(0, start, stop, first, latents[:, first:last], 4 * start, min(4 * stop, 54))
+        part = decoder.decode(run).astype(int)
+        assert np.abs(part - whole[4 * start : min(4 * stop, 54)]).max() <= 1  # sums in another order
+
+
+def test_preview_shows_a_thumbnail_a_step(factory: FolderFactory, plan: Plan) -> None:
+    shown = factory.planner().preview(plan)
+    assert shown.shape == (7, 8, 16, 3) and shown.dtype == np.uint8
+
+
+def test_cuts_fall_on_the_plans_clock(factory: FolderFactory) -> None:
+    grid = factory.grid  # a step a second
+    assert shot_steps([3, 4], grid, 7) == [0, 3]
+    assert shot_steps([2.4, 2.6, 5], grid, 10) == [0, 2, 5]
+    with pytest.raises(RequestError, match=r"shot 2 is too short: the model plans in steps of 1 s"):
+        shot_steps([3, 0.3, 3], grid, 7)
+    with pytest.raises(RequestError, match="shot 2 is too short"):
+        shot_steps([3, 0.4], grid, 3)
+    with pytest.raises(RequestError, match="too short"):
+        factory.planner().plan(replace(order(factory), shots=(Shot("a car", 0.2), Shot("a cat", 3))))
+
+
+def test_another_models_plan_is_refused(factory: FolderFactory, plan: Plan) -> None:
+    with pytest.raises(PlanError, match="another model"):
+        factory.renderer().render(replace(plan, grid=replace(plan.grid, fps=16)), Window(0, 0, 8))
+
+
+def test_a_truncated_part_is_named_in_one_line(factory: FolderFactory, tmp_path: Path) -> None:
+    import shutil
+
+    folder = tmp_path / "model"
+    shutil.copytree(factory.folder, folder)
+    weights = folder / "renderer" / "diffusion_pytorch_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(ModelError, match="renderer") as error:
+        load_factory(str(folder)).renderer()
+    assert "\n" not in str(error.value)
+    shutil.rmtree(folder / "planner")
+    with pytest.raises(ModelError, match="planner"):
+        load_factory(str(folder))

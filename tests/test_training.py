@@ -1,0 +1,243 @@
+"""Training: each stage learns, slices equal one go, and state survives being cut off."""
+
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from micro import micro, micro_model
+from safetensors.torch import load_file
+from torch import nn
+
+from sgen_ray.training.loop import Items, Schedule, Trainer
+from sgen_ray.training.muon import orthogonal
+from sgen_ray.training.recipes import RECIPES
+from sgen_ray.training.run import STAGES
+from sgen_ray.training.state import SHARD_BYTES, load_state, save_state
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return micro_model(tmp_path_factory.mktemp("run"))
+
+
+def trainer(name: str, model: Path, folder: Path, schedule: Schedule | None = None) -> Trainer:
+    recipe = micro()
+    if name == "renderer":  # the compressor trains along in steps 1 and 2, then is frozen
+        recipe = replace(recipe, joint_start=1, joint_steps=2)
+    torch.manual_seed(0)
+    stage = STAGES[name](recipe, model, "cpu")
+    return Trainer(stage, schedule or recipe.schedules[name], folder)
+
+
+BOUNDS = {"encoder": 0.75, "autoencoder": 0.75, "renderer": 0.8, "planner": 0.85}
+"""Loss after the steps below on one batch, of the loss before."""
+
+
+@pytest.mark.parametrize("name", list(BOUNDS))
+def test_each_stage_learns_a_batch(name: str, model: Path, tmp_path: Path) -> None:
+    run = trainer(name, model, tmp_path, Schedule(steps=1000, batch=4, learning_rate=5e-3, warmup=5))
+    run.stage.prepare()
+    batch = run.stage.draw(0, 4)
+    run.stage.draw = lambda seed, count: batch  # type: ignore[method-assign]
+    losses = [run.train_step()["loss"] for _ in range(60)]
+    assert sum(losses[-10:]) < BOUNDS[name] * sum(losses[:10])
+
+
+@pytest.mark.parametrize("name", list(STAGES))
+def test_a_resumed_run_equals_one_in_one_go(name: str, model: Path, tmp_path: Path) -> None:
+    whole = trainer(name, model, tmp_path / "whole")
+    assert not whole.resume()
+    whole.run(1e6)
+    first = trainer(name, model, tmp_path / "cut")
+    first.resume()
+    for _ in range(3):
+        first.train_step()
+    first.save()
+    second = trainer(name, model, tmp_path / "cut")
+    assert second.resume() and second.step == 3
+    second.run(1e6)
+    one, other = load_state(tmp_path / "whole" / "state"), load_state(tmp_path / "cut" / "state")
+    assert one is not None and other is not None
+    assert one[1]["step"] == other[1]["step"] == 6
+    assert one[0].keys() == other[0].keys()
+    for key, value in one[0].items():
+        assert torch.equal(value, other[0][key]), key
+
+
+def test_the_compressor_trains_along_and_is_then_frozen(model: Path, tmp_path: Path) -> None:
+    run = trainer("renderer", model, tmp_path)
+    run.resume()
+
+    def weights() -> dict[str, torch.Tensor]:
+        state = run.stage.trained.state_dict()
+        return {name: value.clone() for name, value in state.items() if name.startswith("compressor.mlp")}
+
+    seen = [weights()]
+    for _ in range(6):
+        run.train_step()
+        seen.append(weights())
+    moved = [any(not torch.equal(a[k], b[k]) for k in a) for a, b in zip(seen[:-1], seen[1:], strict=True)]
+    assert moved == [False, True, True, False, False, False]
+    for name, value in run.stage.trained["compressor"].state_dict().items():
+        assert torch.equal(run.ema[f"compressor.{name}"], value), name  # frozen: what is exported is what was used
+
+
+def test_finish_exports_averages_and_leaves_the_live_weights(model: Path, tmp_path: Path) -> None:
+    run = trainer("planner", model, tmp_path / "planner")
+    run.resume()
+    for _ in range(3):
+        run.train_step()
+    live = {name: value.clone() for name, value in run.stage.trained.state_dict().items()}
+    figures = run.finish(tmp_path / "model")
+    assert all(torch.equal(value, live[name]) for name, value in run.stage.trained.state_dict().items())
+    exported = load_file(tmp_path / "model" / "planner" / "diffusion_pytorch_model.safetensors")
+    assert all(torch.equal(value, run.ema[f"planner.{name}"]) for name, value in exported.items())
+    assert {"loss_none", "loss_prefix", "loss_null_text"} <= figures.keys()
+    assert (tmp_path / "planner" / "sheet-000003.png").exists()
+    assert len((tmp_path / "planner" / "evaluation.jsonl").read_text().splitlines()) == 1
+
+
+class Counting:
+    """The smallest stage: one number, to be lowered."""
+
+    name = "counting"
+
+    def __init__(self) -> None:
+        self.trained = nn.ModuleDict({"net": nn.Linear(1, 1)})
+
+    def prepare(self) -> None: ...
+
+    def draw(self, seed: int, count: int) -> Items:
+        return {"seed": torch.full((count,), seed)}
+
+    def loss(self, items: Items, generator: torch.Generator, step: int) -> tuple[torch.Tensor, dict[str, float]]:
+        return self.trained["net"](torch.ones(1, 1)).square().sum(), {"oldest": float(items["seed"].min())}
+
+    def averaged(self, step: int) -> None: ...
+
+    def evaluate(self) -> dict[str, float]:
+        return {}
+
+    def sheet(self, path: Path) -> None: ...
+
+    def export(self, folder: Path) -> None: ...
+
+
+def test_ctrl_c_ends_the_step_and_saves(tmp_path: Path) -> None:
+    run = Trainer(Counting(), Schedule(steps=100, batch=1), tmp_path)
+    run.resume()
+    handler = signal.getsignal(signal.SIGINT)
+
+    def press(step: int, steps: int, figures: dict[str, float]) -> None:
+        if step == 4:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        run.run(1e6, press)
+    found = load_state(tmp_path / "state")
+    assert found is not None and found[1]["step"] == 4
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_another_batch_size_is_refused(tmp_path: Path) -> None:
+    Trainer(Counting(), Schedule(steps=1, batch=1), tmp_path).save()
+    with pytest.raises(ValueError, match="another batch size"):
+        Trainer(Counting(), Schedule(steps=1, batch=2), tmp_path).resume()
+
+
+def test_replay_is_a_function_of_the_step() -> None:
+    from sgen_ray.training.loop import Replay
+
+    schedule = Schedule(steps=1, batch=6, replay=8, fresh=2)
+    going, seen = Replay(Counting(), schedule, 3), {}
+    for step in range(12):
+        seen[step] = going.batch(step, torch.Generator().manual_seed(step))["seed"]
+    for step in (0, 3, 4, 11):
+        fresh = Replay(Counting(), schedule, 3)
+        assert torch.equal(fresh.batch(step, torch.Generator().manual_seed(step))["seed"], seen[step])
+    for step in range(1, 12):
+        assert seen[step][0] == seen[step][1] and seen[step][0] not in seen[step - 1]  # the newest are always in
+
+
+def test_rate_warms_up_holds_and_falls() -> None:
+    schedule = Schedule(steps=1000, batch=1, warmup=50, decay=0.2)
+    assert schedule.factor(0) == pytest.approx(0.02)
+    assert schedule.factor(49) == schedule.factor(500) == schedule.factor(800) == 1
+    assert schedule.factor(900) == pytest.approx(0.5)
+    assert schedule.factor(999) == pytest.approx(0.005)
+
+
+def test_orthogonal_makes_singular_values_near_one() -> None:
+    for shape in ((12, 30), (30, 12), (16, 16)):
+        matrix = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+        values = torch.linalg.svdvals(orthogonal(matrix))
+        assert values.max() < 1.3 and values.median() > 0.6
+    u, _, v = torch.linalg.svd(matrix)
+    assert torch.nn.functional.cosine_similarity((u @ v).flatten(), orthogonal(matrix).flatten(), 0) > 0.95
+
+
+def big_state() -> dict[str, torch.Tensor]:
+    return {f"w{i}": torch.full((2**20,), float(i)) for i in range(9)}  # 9 x 4 MiB
+
+
+def test_state_lies_in_small_shards(tmp_path: Path) -> None:
+    save_state(tmp_path / "state", big_state(), {"step": 3})
+    sizes = [path.stat().st_size for path in (tmp_path / "state").glob("*.safetensors")]
+    assert len(sizes) == 3 and max(sizes) <= SHARD_BYTES + 2**20 <= 16 * 2**20
+    found = load_state(tmp_path / "state")
+    assert found is not None and found[1] == {"step": 3}
+    assert all(torch.equal(found[0][name], value) for name, value in big_state().items())
+
+
+def test_a_swap_cut_half_way_is_recovered(tmp_path: Path) -> None:
+    state, new, old = (tmp_path / f"state{end}" for end in ("", ".new", ".old"))
+    assert load_state(state) is None
+
+    def step() -> int:
+        found = load_state(state)
+        assert found is not None
+        assert torch.equal(found[0]["w"], torch.full((3,), float(found[1]["step"])))
+        return found[1]["step"]
+
+    def save(folder: Path, step: int) -> None:
+        save_state(folder, {"w": torch.full((3,), float(step))}, {"step": step})
+
+    save(state, 1)
+    save(tmp_path / "other", 2)
+    (tmp_path / "other").rename(new)
+    (new / "state.json").unlink()  # cut while the new state was being written
+    assert step() == 1
+    save(state, 3)
+    assert step() == 3 and not new.exists()
+    state.rename(old)  # cut between the two renames: the new state lies complete beside the old
+    save(tmp_path / "other", 4)
+    (tmp_path / "other").rename(new)
+    assert step() == 4
+    save(state, 5)
+    assert step() == 5 and not old.exists()
+    state.rename(old)
+    assert step() == 5
+
+
+@pytest.mark.parametrize("name", list(RECIPES))
+def test_shipped_recipes_fit_together(name: str) -> None:
+    recipe = RECIPES[name]()
+    grid = recipe.grid
+    assert recipe.clip % grid.unit == 0
+    assert recipe.renderer["semantic_channels"] == grid.semantic_channels == recipe.planner["in_channels"]
+    assert recipe.semantic_encoder["feature_channels"] == recipe.compressor["feature_channels"]
+    assert (grid.semantic_height, grid.semantic_width) == (grid.height // 32, grid.width // 32)
+    for schedule in recipe.schedules.values():
+        assert not schedule.replay or schedule.replay % schedule.fresh == 0
