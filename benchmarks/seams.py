@@ -40,7 +40,7 @@ class Measured:
 def main() -> None:
     parser = options(__doc__ or "", films=20, small=2)
     parser.add_argument("--seconds", type=float, default=60.0, help="length of each film")
-    parser.add_argument("--ray", action="store_true", help="on Ray; by default in this process, with the same frames")
+    parser.add_argument("--in-process", action="store_true", help="threads of this process instead of Ray")
     arguments = parser.parse_args()
     grid = load_factory(arguments.model).grid
     frames = grid.frames(arguments.seconds)
@@ -50,7 +50,7 @@ def main() -> None:
     progress = Progress(len(cases), "films")
     for case in cases:
         truth = world_frames(case.film, grid, frames)
-        ours, first = film(case, arguments.model, arguments.seconds, arguments.workers, arguments.ray)
+        ours, first = film(case, arguments.model, arguments.seconds, arguments.workers, arguments.in_process)
         still = np.broadcast_to(first, (frames, *first.shape))
         snow = np.random.default_rng(case.seed).integers(0, 256, truth.shape, np.uint8)
         measured = {"ours": ours}
@@ -75,9 +75,9 @@ def main() -> None:
                               "films": {kind: [asdict(f) for f in found[kind]] for kind in KINDS}})  # fmt: skip
 
 
-def film(case: Case, model: str, seconds: float, renderers: int, ray: bool) -> tuple[Measured, np.ndarray]:
+def film(case: Case, model: str, seconds: float, renderers: int, in_process: bool) -> tuple[Measured, np.ndarray]:
     """Our film through the engine, from an empty store: its figures and reading, and its first frame."""
-    engine = EngineConfig(renderers=renderers, threads=1, in_process=not ray)
+    engine = EngineConfig(renderers=renderers, threads=1, in_process=in_process)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "film.mp4"
         video = generate(
