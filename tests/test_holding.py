@@ -49,7 +49,9 @@ def test_unknown_modes_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "modes, weights", [(RENDERER_MODES, RENDERER_WEIGHTS), (PLANNER_MODES, PLANNER_WEIGHTS)], ids=["renderer", "planner"]
+    "modes, weights",
+    [(RENDERER_MODES, RENDERER_WEIGHTS), (PLANNER_MODES, PLANNER_WEIGHTS)],
+    ids=["renderer", "planner"],
 )
 def test_modes_come_by_their_weights(modes: tuple[str, ...], weights: tuple[float, ...]) -> None:
     assert sum(weights) == pytest.approx(1)
@@ -61,7 +63,7 @@ def test_modes_come_by_their_weights(modes: tuple[str, ...], weights: tuple[floa
 @pytest.mark.parametrize("shift", [1.0, 5.0])
 def test_times_are_logit_normal_and_shifted_as_the_sampler_is(shift: float) -> None:
     t = draw_time(20_000, torch.Generator().manual_seed(0), shift)
-    assert 0 < t.min() and t.max() < 1
+    assert t.min() > 0 and t.max() < 1
     logit = torch.logit(t.double())
     assert logit.mean().item() == pytest.approx(math.log(shift), abs=0.05)
     # `times` maps t to shift t / (1 + (shift - 1) t): on the logit scale, a step of log(shift).

@@ -1,5 +1,6 @@
 """Training: each stage learns, slices equal one go, and state survives being cut off."""
 
+import itertools
 import os
 import signal
 from collections.abc import Iterator
@@ -88,7 +89,7 @@ def test_the_compressor_trains_along_and_is_then_frozen(model: Path, tmp_path: P
     for _ in range(6):
         run.train_step()
         seen.append(weights())
-    moved = [any(not torch.equal(a[k], b[k]) for k in a) for a, b in zip(seen[:-1], seen[1:], strict=True)]
+    moved = [any(not torch.equal(a[k], b[k]) for k in a) for a, b in itertools.pairwise(seen)]
     assert moved == [False, True, True, False, False, False]
     for name, value in run.stage.trained["compressor"].state_dict().items():
         assert torch.equal(run.ema[f"compressor.{name}"], value), name  # frozen: what is exported is what was used
