@@ -40,6 +40,8 @@ _HOMES = {
     "SemanticEncoder": "sgen_ray.models.semantic",
     "SemanticCompressor": "sgen_ray.models.semantic",
     "PreviewDecoder": "sgen_ray.models.semantic",
+    # ... and there for their base class too, which says how they are loaded.
+    "ModelMixin": "diffusers",
 }
 
 

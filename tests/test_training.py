@@ -28,6 +28,11 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+@pytest.fixture(autouse=True)
+def quick_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sgen_ray.training.autoencoder.FIT_BATCHES", 1)
+
+
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return micro_model(tmp_path_factory.mktemp("run"))

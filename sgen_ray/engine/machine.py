@@ -11,9 +11,9 @@ import psutil
 RENDERER_BYTES = 1 << 30
 """Memory that one CPU renderer is taken to need: torch, weights and one window in flight."""
 
-MAX_THREADS = 2
-"""Threads of one renderer. One and two were measured to give the same bits; more were not, and more renderers of one
-thread were faster than fewer of two."""
+RENDERER_THREADS, PLANNER_THREADS = 1, 2
+"""The same on every machine unless asked for otherwise: two threads sum in another order than one, so the last bits of
+a film would hang on the number of cores. More renderers of one thread were faster than fewer of two, too."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,10 @@ def choose(
     cores = max(1, machine.cpus)
     room = max(1, machine.memory // RENDERER_BYTES)
     count = renderers or min(cores, windows, room)
-    each = threads or max(1, min(MAX_THREADS, cores // count))
+    each = threads or RENDERER_THREADS
     # In ten-thousandths, the grain of Ray's resources, rounded down so that all of them fit at once.
     share = int(min(each, cores / count) * 10_000) / 10_000
-    return Layout(count, each, device, cpus=share, gpus=0.0, planner_threads=max(each, min(MAX_THREADS, cores)))
+    return Layout(count, each, device, cpus=share, gpus=0.0, planner_threads=PLANNER_THREADS)
 
 
 def this_machine() -> Machine:

@@ -55,9 +55,11 @@ class SemanticGenPipeline(DiffusionPipeline):
         semantic_encoder: SemanticEncoder,
         compressor: SemanticCompressor,
         preview: PreviewDecoder,
-        grid: dict[str, Any],
+        grid: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
+        if grid is None:  # optional by signature only: diffusers takes required arguments for parts
+            raise ValueError("SemanticGenPipeline needs the model's grid")
         self.register_modules(
             tokenizer=tokenizer, text_encoder=text_encoder, planner=planner, renderer=renderer, autoencoder=autoencoder,
             semantic_encoder=semantic_encoder, compressor=compressor, preview=preview,
@@ -66,10 +68,12 @@ class SemanticGenPipeline(DiffusionPipeline):
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **kwargs: Any) -> SemanticGenPipeline:
-        """A shipped model by name ("nano"), or a folder that save_pretrained or `sgen train` wrote."""
+        """A shipped model by name ("nano"), or a folder that save_pretrained or `sgen pack` wrote."""
         folder = Path(pretrained_model_name_or_path)
         if not (folder / "model_index.json").exists():
             folder = load_factory(str(pretrained_model_name_or_path)).folder
+        if "torch_dtype" not in kwargs:
+            kwargs.setdefault("dtype", torch.float32)  # weights are packed in halves, which a CPU computes slowly
         return super().from_pretrained(str(folder), **kwargs)
 
     @torch.no_grad()

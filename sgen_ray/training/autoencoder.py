@@ -16,6 +16,8 @@ from sgen_ray.training.loop import Items
 from sgen_ray.training.recipes import Recipe
 from sgen_ray.training.sheets import save_rows
 
+FIT_BATCHES = 8
+"""Batches of 32 clips that the encoder is fitted to."""
 LATENT_NOISE = 0.08
 """The decoder also sees latents this noisy: a renderer's are never exact."""
 
@@ -34,7 +36,7 @@ class AutoencoderStage:
 
     def prepare(self) -> None:
         """Fit the encoder to a few hundred clips of the world; part of a fresh run's first second."""
-        batches = [self.draw(10_000 + i, 32)["frames"].float() for i in range(8)]
+        batches = [self.draw(10_000 + i, 32)["frames"].float() for i in range(FIT_BATCHES)]
         self.kept = self.model.fit_encoder(torch.cat(batches) / 127.5 - 1)
 
     def draw(self, seed: int, count: int, split: str = "train") -> Items:

@@ -85,7 +85,8 @@ class PlannerStage:
         return Conditioning(text=text, text_mask=mask, shot=shot, shot_clock=shot_clock(shot))
 
     def loss(self, items: Items, generator: torch.Generator, step: int) -> tuple[Tensor, dict[str, float]]:
-        length = LENGTHS[int(torch.randint(len(LENGTHS), (), generator=generator))]
+        lengths = [length for length in LENGTHS if length <= self.steps]
+        length = lengths[int(torch.randint(len(lengths), (), generator=generator))]
         crops = min(4, max(1, self.steps // length))
         z, shot, text, mask = (
             x.repeat_interleave(crops, 0) for x in (items["z"], items["shot"], items["text"], items["text_mask"])
