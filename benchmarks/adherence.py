@@ -73,7 +73,7 @@ def make_and_judge(task: Task) -> Judged:
     frames = paint(ours, made)
     truth = world_frames(task.case.film, made.grid, made.frames)
     readings = [read(judge(), film, made.grid.fps) for film in (frames, truth, reconstruct(ours, truth))]
-    return Judged(*readings, picture=frames[len(frames) // 2])
+    return Judged(readings[0], readings[1], readings[2], picture=frames[len(frames) // 2])
 
 
 @torch.no_grad()

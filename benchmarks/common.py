@@ -32,7 +32,8 @@ PACKAGES = ("torch", "ray", "diffusers", "transformers", "numpy")
 
 torch.set_num_threads(1)  # every process here is one of several
 
-T, R = TypeVar("T"), TypeVar("R")
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 def options(description: str, films: int, small: int = 2) -> argparse.ArgumentParser:

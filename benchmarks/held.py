@@ -10,13 +10,14 @@ import argparse
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import torch
 from common import options, save, show
 from torch import Tensor
 
 from sgen_ray.diffusion.flow import Flow, Network, sample
-from sgen_ray.models.dit import Conditioning, VideoDiT
+from sgen_ray.models.dit import Conditioning, PlannerDiT, RendererDiT, VideoDiT
 from sgen_ray.models.factory import load_factory
 from sgen_ray.models.parts import load_part
 from sgen_ray.models.planning import guided, preview
@@ -99,7 +100,7 @@ def renderer_sheet(stage: RendererStage, arguments: argparse.Namespace) -> None:
     """For each clip: the truth; then for each mode what is held and what came out."""
     items = stage.draw(3 + arguments.seed, arguments.films, "heldout")
     plan, _ = stage._plan(items, torch.Generator(), False)
-    latents, network = items["latents"], stage.trained["renderer"]
+    latents, network = items["latents"], cast(RendererDiT, stage.trained["renderer"])
     shift = network.config.sampling_shift
     noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(6))
     pick = torch.arange(2, latents.shape[2] * stage.grid.temporal_compression, stage.grid.temporal_compression)
@@ -135,7 +136,7 @@ def seen_anchors(stage: RendererStage, anchors: Tensor, columns: int) -> Tensor:
 def planner_sheet(stage: PlannerStage, arguments: argparse.Namespace) -> None:
     """For each film, every fourth step as a thumbnail: the true plan; then for each mode what is held and what came."""
     items = stage.draw(3 + arguments.seed, arguments.films, "heldout")
-    z, network = items["z"], stage.trained["planner"]
+    z, network = items["z"], cast(PlannerDiT, stage.trained["planner"])
     shift = network.config.sampling_shift
     noise = torch.randn(z.shape, generator=torch.Generator().manual_seed(6))
     decoder = stage.trained["preview"]

@@ -71,7 +71,8 @@ def main() -> None:
 
 def pair_up(cases: Sequence[Case], count: int, model: str, seconds: float) -> list[Pair]:
     """The first `count` pairs of cases, each case once, whose captions differ enough."""
-    pairs, left = [], list(cases)
+    pairs: list[Pair] = []
+    left = list(cases)
     while left and len(pairs) < count:
         first = left.pop(0)
         for second in left:

@@ -6,6 +6,7 @@ import statistics
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from common import Progress, options, save, show
 
@@ -82,7 +83,7 @@ def run(prompt: str, seconds: float, model: str, seed: int, engine: EngineConfig
     return Run(video, max(peaks))
 
 
-def summary(runs: list[Run]) -> dict[str, object]:
+def summary(runs: list[Run]) -> dict[str, Any]:
     """Medians over runs, and each run's seconds."""
     walls = [run.video.wall for run in runs]
     phases = sorted({phase for wall in walls for phase in wall})

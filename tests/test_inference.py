@@ -80,6 +80,20 @@ def test_held_frames_come_back_and_anchors_are_looked_at(factory: FolderFactory,
     assert anchored.shape == plain.shape and np.abs(anchored - plain).max() > 1e-6
 
 
+def test_half_precision_is_near_and_holds_exactly(factory: FolderFactory, plan: Plan) -> None:
+    """What a GPU does, on a CPU."""
+    from sgen_ray.models.inference import TorchRenderer
+    from sgen_ray.models.parts import load_part
+
+    exact, network = factory.renderer(), load_part(factory.folder, "renderer", dtype=torch.bfloat16)
+    half = TorchRenderer(factory.grid, network, exact.flow.sigma_data)
+    known = np.random.default_rng(0).standard_normal((8, 4, 8), np.float32)
+    out = half.render(plan, Window(0, 0, 8), {1: known, 9: known})
+    np.testing.assert_array_equal(out[:, 1], known)
+    near = exact.render(plan, Window(0, 0, 8), {1: known, 9: known})
+    assert 0 < np.abs(out - near).max() < 0.1
+
+
 def test_steps_are_told_and_may_stop_the_work(factory: FolderFactory, plan: Plan) -> None:
     told: list[tuple[int, int]] = []
     factory.renderer().render(plan, Window(0, 0, 8), on_step=lambda done, total: told.append((done, total)))

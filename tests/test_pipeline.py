@@ -72,7 +72,7 @@ def test_shots_and_the_callback(pipe: SemanticGenPipeline) -> None:
     told: list[int] = []
     shots = [Shot("a red car", 2), Shot("a whale", 1)]
     made = pipe(
-        "", shots=shots, num_inference_steps=2, planning_steps=1, output_type="latent",
+        shots=shots, num_inference_steps=2, planning_steps=1, output_type="latent",
         callback_on_step_end=lambda pipe, step, t, kwargs: told.append(step) or kwargs,
     )  # fmt: skip
     assert made.plans[0].shot_starts == (0, 4) and told == [0, 1]

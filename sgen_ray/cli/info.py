@@ -92,4 +92,5 @@ def _model(name: str) -> dict[str, Any]:
         f"{grid.fps / grid.frames_per_step:g} a second",
         "max_seconds": factory.max_seconds,
         "knows": list(dict.fromkeys(factory.known_words())),
+        "provenance": factory.facts.get("provenance"),
     }

@@ -155,7 +155,7 @@ class VideoDiT(ModelMixin, ConfigMixin):
 
     def forward(self, x: Tensor, t: Tensor, c: Conditioning) -> Tensor:
         """x [B, C, T, H, W] at per-frame times t [B, T] -> the network's answer in the same shape."""
-        config = self.config
+        config, x = self.config, x.to(self.dtype)
         p_t, p_h, p_w = config.patch_size
         frames, height, width = x.shape[2] // p_t, x.shape[3] // p_h, x.shape[4] // p_w
         count = 0 if c.anchors is None else c.anchors.shape[2]

@@ -65,7 +65,7 @@ class TorchPlanner:
         z = sample(
             self.flow,
             network,
-            noise.to(self.device, self.dtype),
+            noise.to(self.device),  # in float32 whatever the network computes in: eight roundings would add up
             request.plan_steps,
             self.network.config.sampling_shift,
             on_step=on_step,
@@ -112,14 +112,13 @@ class TorchRenderer:
         for frame, latent in inside.items():
             mask[frame], values[frame] = True, latent
         c = self.conditioning(plan, window, outside)
-        clean = self._frames(values).to(self.dtype)
         x = sample(
             self.flow,
             self.network.given(c),
-            self._frames(noise).to(self.dtype),
+            self._frames(noise),
             plan.request.steps,
             self.network.config.sampling_shift,
-            held=(mask.to(self.device), clean),
+            held=(mask.to(self.device), self._frames(values)),
             on_step=on_step,
         )
         out = x[0].float().cpu().numpy()

@@ -74,12 +74,16 @@ class SemanticGenPipeline(DiffusionPipeline):
             folder = load_factory(str(pretrained_model_name_or_path)).folder
         if "torch_dtype" not in kwargs:
             kwargs.setdefault("dtype", torch.float32)  # weights are packed in halves, which a CPU computes slowly
-        return super().from_pretrained(str(folder), **kwargs)
+        pipe = super().from_pretrained(str(folder), **kwargs)
+        for part in pipe.components.values():  # as the engine's parts: torch takes another RMS norm for weights that
+            if isinstance(part, torch.nn.Module):  # may want gradients, and its last bits differ
+                part.requires_grad_(False)
+        return pipe
 
     @torch.no_grad()
     def __call__(
         self,
-        prompt: str | Sequence[str],
+        prompt: str | Sequence[str] | None = None,
         seconds: float = 6.0,
         shots: Sequence[Shot] | None = None,
         num_inference_steps: int = 8,
@@ -94,6 +98,7 @@ class SemanticGenPipeline(DiffusionPipeline):
         """Make one film for each prompt.
 
         Args:
+            prompt: what each film shows; with `shots`, what goes before every shot's own prompt.
             seconds: length of each film; with `shots`, their sum is used.
             generator: only its initial seed counts: noise is drawn by absolute frame, on the CPU.
             output_type: "pil", "np" (float32 0..1), "pt" (as "np", a tensor) or "latent" ([C, T, H, W] arrays).
@@ -108,7 +113,7 @@ class SemanticGenPipeline(DiffusionPipeline):
         decode_with = TorchDecoder(grid, self.autoencoder)
         films: list[Any] = []
         plans: list[Plan] = []
-        for text in [prompt] if isinstance(prompt, str) else prompt:
+        for text in [prompt] if prompt is None or isinstance(prompt, str) else prompt:
             request = make_request(
                 text, shots=shots or (), seconds=None if shots else seconds, seed=seed, steps=num_inference_steps,
                 plan_steps=planning_steps, guidance=guidance_scale, negative_prompt=negative_prompt, grid=grid,
