@@ -13,6 +13,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sgen_ray.api import edit as edit
+    from sgen_ray.api import extend as extend
     from sgen_ray.api import generate as generate
     from sgen_ray.api import plan as plan
     from sgen_ray.api import render as render
@@ -22,10 +24,13 @@ if TYPE_CHECKING:
     from sgen_ray.types import Video as Video
 
 __version__ = "0.1.0"
-__all__ = ["EngineConfig", "SemanticGenPipeline", "Shot", "Video", "__version__", "generate", "plan", "render"]
+__all__ = ["EngineConfig", "SemanticGenPipeline", "Shot", "Video", "__version__", "edit", "extend", "generate", "plan",
+           "render"]  # fmt: skip
 
 # By name, so that the package's root depends on nothing: modules at the bottom may import `__version__` from it.
 _HOMES = {
+    "edit": "sgen_ray.api",
+    "extend": "sgen_ray.api",
     "generate": "sgen_ray.api",
     "plan": "sgen_ray.api",
     "render": "sgen_ray.api",

@@ -3,14 +3,13 @@
     order = place_order("a red fox running through snow", seconds=20)
     video = fill_order(order, "fox.mp4")
 
-`generate`, `plan` and `render` are such steps in one.
+`generate`, `plan`, `render`, `edit` and `extend` are such steps in one.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,23 +19,13 @@ from numpy.typing import NDArray
 from sgen_ray.engine.config import EngineConfig
 from sgen_ray.engine.events import OnEvent
 from sgen_ray.engine.generate import generate_film, make_plan, preview_plan
-from sgen_ray.jobs.plan_file import read_plan, write_plan
-from sgen_ray.models.factory import load_factory
+from sgen_ray.jobs.plan_file import write_plan
+from sgen_ray.orders import Order, edit_order, extend_order, place_order, reopen
 from sgen_ray.paths import default_store, space_for, writable_file, writable_store
-from sgen_ray.protocols import ModelFactory
-from sgen_ray.request import make_request
-from sgen_ray.story import read_story
-from sgen_ray.types import Plan, Shot, Video, VideoRequest
+from sgen_ray.types import Plan, Video
 
-
-@dataclass(frozen=True)
-class Order:
-    """A checked request, the model that can fill it, the plan where there is one, and what a person should know."""
-
-    request: VideoRequest
-    factory: ModelFactory
-    plan: Plan | None = None
-    warnings: tuple[str, ...] = ()
+__all__ = ["Order", "edit", "edit_order", "extend", "extend_order", "fill_order", "generate", "place_order", "plan",
+           "plan_order", "render", "reopen", "thumbnails"]  # fmt: skip
 
 
 def generate(
@@ -89,57 +78,44 @@ def render(
     return fill_order(order, output, store=store, engine=engine, on_event=on_event)
 
 
-def place_order(
-    prompt: str | None = None,
+def edit(
+    film: Plan | str | Path,
+    prompt: str,
     *,
-    shots: Sequence[Shot] | str | Path = (),
-    model: str = VideoRequest.model,
-    **wishes: Any,
-) -> Order:
-    """Checks everything that can be checked without loading weights.
+    shot: int = 1,
+    output: str | Path = "film.mp4",
+    store: str | Path | None = None,
+    engine: EngineConfig | None = None,
+    on_event: OnEvent | None = None,
+    **changes: Any,
+) -> Video:
+    """The film with another prompt for one shot, counted from 1; everything else stays as it is.
 
     Args:
-        prompt, shots, wishes: as `sgen_ray.request.make_request`; `shots` may be the path of a story.yaml.
-        model: a model that comes with sgen, or a model folder.
-
-    Raises:
-        RequestError, ModelError: one line that says what to change.
+        film: a plan, a plan file, or a film whose plan is still in the store.
+        changes, and other arguments and errors: as `render`.
     """
-    factory = load_factory(model)
-    storyboard = read_story(shots) if isinstance(shots, str | Path) else shots
-    request = make_request(
-        prompt, shots=storyboard, model=model, grid=factory.grid, max_seconds=factory.max_seconds, **wishes
-    )
-    return Order(request, factory, warnings=_warnings(request, factory))
+    order = edit_order(film, shot, prompt, store=store, **changes)
+    return fill_order(order, output, store=store, engine=engine, on_event=on_event)
 
 
-def reopen(
-    plan: Plan | str | Path,
+def extend(
+    film: Plan | str | Path,
+    prompt: str | None = None,
     *,
-    model: str | None = None,
-    size: str | tuple[int, int] | None = None,
-    fps: int | None = None,
-    steps: int | None = None,
-) -> Order:
-    """An order to render a plan; what is not given is as the plan's request says. Raises PlanError too."""
-    if not isinstance(plan, Plan):
-        plan = read_plan(plan)
-    old = plan.request
-    factory = load_factory(model or old.model)
-    request = make_request(
-        shots=old.shots,
-        size=(old.width, old.height) if size is None else size,
-        fps=old.fps if fps is None else fps,
-        seed=old.seed,
-        steps=old.steps if steps is None else steps,
-        plan_steps=old.plan_steps,
-        guidance=old.guidance,
-        negative_prompt=old.negative_prompt,
-        model=model or old.model,
-        grid=plan.grid,
-        max_seconds=factory.max_seconds,
-    )
-    return Order(request, factory, replace(plan, request=request), _warnings(request, factory))
+    seconds: float,
+    output: str | Path = "film.mp4",
+    store: str | Path | None = None,
+    engine: EngineConfig | None = None,
+    on_event: OnEvent | None = None,
+    **changes: Any,
+) -> Video:
+    """The film with `seconds` more at its end: a new shot where there is a prompt, else more of the last.
+
+    Arguments and errors as `edit`.
+    """
+    order = extend_order(film, seconds, prompt, store=store, **changes)
+    return fill_order(order, output, store=store, engine=engine, on_event=on_event)
 
 
 def fill_order(
@@ -155,7 +131,14 @@ def fill_order(
     output = writable_file(output, (".mp4",), needed)
     store = writable_store(str(store or default_store()), needed)
     video = generate_film(
-        order.request, order.factory, output, store=store, engine=engine, plan=order.plan, on_event=on_event
+        order.request,
+        order.factory,
+        output,
+        store=store,
+        engine=engine,
+        plan=order.plan,
+        held=order.held,
+        on_event=on_event,
     )
     return replace(video, warnings=order.warnings)
 
@@ -171,7 +154,7 @@ def plan_order(
     if output is not None:
         output = writable_file(output, (".arrow",))
     store = writable_store(str(store or default_store()))
-    made = make_plan(order.request, order.factory, store=store, engine=_here(), on_event=on_event)
+    made = make_plan(order.request, order.factory, store=store, held=order.held, engine=_here(), on_event=on_event)
     if output is not None:
         write_plan(made, output)
     return made
@@ -186,12 +169,3 @@ def thumbnails(order: Order, made: Plan, *, store: str | Path | None = None) -> 
 def _here() -> EngineConfig:
     """One short call needs no cluster: starting one would take longer than planning."""
     return EngineConfig(in_process="RAY_ADDRESS" not in os.environ)
-
-
-def _warnings(request: VideoRequest, factory: ModelFactory) -> tuple[str, ...]:
-    unknown = factory.unknown_words(" ".join(shot.prompt for shot in request.shots))
-    if not unknown:
-        return ()
-    words = ", ".join(repr(word) for word in unknown)
-    known = ", ".join(dict.fromkeys(factory.known_words()))
-    return (f"the demo model has never seen {words}; it knows: {known}",)

@@ -20,8 +20,14 @@ OnStep = Callable[[int, int], None]
 
 
 class Planner(Protocol):
-    def plan(self, request: VideoRequest, on_step: OnStep | None = None) -> Plan:
-        """The whole film's plan, the same for the same request."""
+    def plan(
+        self,
+        request: VideoRequest,
+        on_step: OnStep | None = None,
+        held: Mapping[int, NDArray[np.float32]] | None = None,
+    ) -> Plan:
+        """The whole film's plan, the same for the same arguments. `held` maps a semantic step to its known tokens
+        [h, w, C], which come back as given."""
         ...
 
     def preview(self, plan: Plan) -> NDArray[np.uint8]:

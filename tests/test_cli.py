@@ -7,10 +7,11 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import av
 import pytest
 from toy_model import ToyFactory
 
-from sgen_ray import api
+from sgen_ray import orders
 from sgen_ray.cli.main import main
 from sgen_ray.errors import ModelError
 from sgen_ray.media.probe import probe
@@ -32,7 +33,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.chdir(folder)
     monkeypatch.setenv("SGEN_STORE", str(tmp_path / "store"))
-    monkeypatch.setattr(api, "load_factory", load)
+    monkeypatch.setattr(orders, "load_factory", load)
     return folder
 
 
@@ -44,7 +45,7 @@ def test_help_and_version_load_neither_torch_nor_ray():
 
 
 def test_every_command_explains_itself_with_an_example(capsys):
-    for command in ("generate", "plan", "render", "info", "world"):
+    for command in ("generate", "plan", "render", "edit", "extend", "info", "world"):
         assert main([command, "--help"]) == 0
         assert f"sgen {command} " in capsys.readouterr().out
 
@@ -132,6 +133,10 @@ BAD = [
     (["render", "none.arrow"], "none.arrow"),
     (["render", "bad.yaml"], "bad.yaml"),
     (["render"], "PLAN"),
+    (["edit", "none.mp4", "b"], "none.mp4"),
+    (["edit", "bad.yaml", "b"], "bad.yaml"),
+    (["edit", "clip.mp4", "b"], "give its plan.arrow"),
+    (["extend", "none.arrow"], "none.arrow"),
     (["info", "none.mp4"], "does not exist"),
     (["info", "bad.yaml"], "bad.yaml"),
     (["info", "nonesuch"], "unknown model 'nonesuch'"),
@@ -141,11 +146,40 @@ BAD = [
 ]
 
 
+@pytest.mark.usefixtures("ray_cluster")
+def test_a_film_is_edited_and_extended(here, capsys):
+    (here / "story.yaml").write_text("- prompt: shot 0\n  seconds: 20\n- prompt: shot 1\n  seconds: 20\n")
+    assert main("generate --shots story.yaml --model toy -o film.mp4 --json".split()) == 0
+    windows = json.loads(capsys.readouterr().out)["windows"]
+    assert main("edit film.mp4 --shot 2 storm -o new.mp4 --plan new.arrow --json".split()) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["windows"] == windows and 0 < facts["windows_rendered"] < windows
+    assert probe(here / "new.mp4").provenance["prompt"] == "shot 0 | storm"
+    assert main("extend new.mp4 calm --seconds 8 -o longer.mp4 --json".split()) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["seconds"] == 48 and facts["windows_reused"] > 0
+    assert main("extend new.arrow --seconds 8 -o other.mp4 --json".split()) == 0
+    assert json.loads(capsys.readouterr().out)["seconds"] == 48
+    assert probe(here / "other.mp4").provenance["prompt"] == "shot 0 | storm"
+
+    assert main("edit new.mp4 --shot 3 rain".split()) == 2
+    assert "there is no shot 3: the film has shots 1 to 2" in capsys.readouterr().err
+    assert main("extend new.mp4 --seconds 30".split()) == 2
+    assert "shorten them to 60 s" in capsys.readouterr().err
+    assert main(["edit", "new.mp4", "rain", "--store", str(here / "empty")]) == 2
+    assert "name its store with --store" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("command", "message"), BAD, ids=lambda value: " ".join(value)[:40] if value[1:] else None)
 def test_bad_input_is_one_line_exit_code_2_and_nothing_written(here, capsys, command, message):
     (here / "folder.mp4").mkdir()
     (here / "bad.yaml").write_text("- prompt: a\n  secs: 3\n")
     (here / "story.yaml").write_text("- prompt: a\n  seconds: 3\n")
+    if "clip.mp4" in command:  # made by something else
+        with av.open(str(here / "clip.mp4"), "w") as film:
+            stream = film.add_stream("mpeg4", rate=8, width=64, height=32)
+            film.mux(stream.encode(av.VideoFrame(64, 32)))
+            film.mux(stream.encode())
     before = sorted(here.rglob("*"))
     toy = ["--model", "toy"] if command[0] in ("generate", "plan") and "--model" not in command else []
     assert main([*command, *toy]) == 2
@@ -172,7 +206,7 @@ def test_a_fault_of_ours_is_one_line_and_a_log(here, capsys, monkeypatch):
     def fault(name: str) -> ToyFactory:
         raise ZeroDivisionError("oh\nno")
 
-    monkeypatch.setattr(api, "load_factory", fault)
+    monkeypatch.setattr(orders, "load_factory", fault)
     assert main(["generate", "a"]) == 1
     told = re.fullmatch(
         r"error: unexpected ZeroDivisionError: oh no; details are in (\S+) .*\n", capsys.readouterr().err
@@ -187,7 +221,7 @@ SGEN = """
 import functools, sys
 sys.path.insert(0, {tests!r})
 from toy_model import ToyFactory
-from sgen_ray import api
+from sgen_ray import orders
 from sgen_ray.cli.main import main
 from sgen_ray.engine import config
 api.load_factory = lambda name: ToyFactory(pause={pause})

@@ -52,6 +52,17 @@ def test_a_plan_is_a_function_of_the_request(factory: FolderFactory, plan: Plan)
     assert np.abs(told.semantic - plan.semantic).max() > 1e-4
 
 
+def test_held_steps_of_a_plan_come_back(factory: FolderFactory, plan: Plan) -> None:
+    held = {step: plan.semantic[step] for step in (0, 1, 6)}
+    told = order(factory, Shot("a bird flying", 3), Shot("a whale swimming", 4))
+    after = factory.planner().plan(told, held=held)
+    for step, tokens in held.items():
+        np.testing.assert_array_equal(after.semantic[step], tokens)
+    free = factory.planner().plan(told)
+    assert np.abs(after.semantic[3] - free.semantic[3]).max() > 1e-6
+    np.testing.assert_array_equal(after.text[1], plan.text[1])  # whatever stands beside it
+
+
 def test_windows_do_not_depend_on_who_renders_them_and_when(factory: FolderFactory, plan: Plan) -> None:
     windows = (Window(0, 0, 8), Window(1, 4, 14))
     one = {w.index: factory.renderer(threads=1).render(plan, w) for w in windows}

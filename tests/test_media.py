@@ -147,13 +147,14 @@ HOSTILE = "a 'quoted' \"prompt\"; $(touch /tmp/x) %d \\ = # [title]\n-vf évil �
 def test_metadata_carries_any_text(tmp_path: Path) -> None:
     request = VideoRequest((Shot(HOSTILE, 2.5), Shot("rain", 1)), 512, 256, 24, seed=7, model="nano")
     path = tmp_path / "film.mp4"
-    concat(segments(numbered(8), Encoding(64, 48, 8, 8)), path, 8, provenance(request, GRID, "abc123", "0.1"))
+    concat(segments(numbered(8), Encoding(64, 48, 8, 8)), path, 8, provenance(request, GRID, "abc123", "0.1", "def456"))
     found = probe(path)
     assert found.provenance["shots"] == [{"prompt": HOSTILE, "seconds": 2.5}, {"prompt": "rain", "seconds": 1}]
     assert found.provenance["seed"] == 7
     assert found.provenance["model"] == "nano"
     assert found.provenance["fingerprint"] == "abc123"
     assert found.provenance["version"] == "0.1"
+    assert found.provenance["plan"] == "def456"
     assert found.provenance["native"] == "128x64@8, resized and repeated to 512x256@24"
     assert found.metadata["title"].startswith("a 'quoted' \"prompt\"; $(touch /tmp/x) %d \\ = # [title] -vf évil ü 🚀")
     assert found.metadata["title"].endswith("end | rain")

@@ -104,7 +104,12 @@ class ToyPlanner:
     def __init__(self, factory: ToyFactory) -> None:
         self._factory = factory
 
-    def plan(self, request: VideoRequest, on_step: OnStep | None = None) -> Plan:
+    def plan(
+        self,
+        request: VideoRequest,
+        on_step: OnStep | None = None,
+        held: Mapping[int, NDArray[np.float32]] | None = None,
+    ) -> Plan:
         if self._factory.planner_crashes and self._factory.first_time("planner crashed"):
             self._factory.die()
         self._factory.note("planned")
@@ -116,7 +121,7 @@ class ToyPlanner:
             time.sleep(self._factory.pause)
             if on_step is not None:
                 on_step(step + 1, request.plan_steps)
-        walk = random.standard_normal((steps, 1, 2, 4), np.float32).cumsum(0) / 4
+        semantic = np.sin(random.standard_normal((steps, 1, 2, 4), np.float32).cumsum(0) / 4)
         text = np.stack(
             [
                 np.random.default_rng(list(shot.prompt.encode())).standard_normal((5, 6), np.float32)
@@ -126,10 +131,14 @@ class ToyPlanner:
         starts = (
             np.cumsum([0, *(GRID.frames(shot.seconds) for shot in request.shots[:-1])]) // GRID.temporal_compression
         )
+        for shot, start in enumerate(starts):  # what is planned follows the prompt
+            semantic[start // GRID.semantic_stride :] += text[shot].mean()
+        for step, tokens in (held or {}).items():
+            semantic[step] = tokens
         return Plan(
             request=request,
             grid=GRID,
-            semantic=np.sin(walk),
+            semantic=semantic,
             text=text,
             text_mask=np.ones(text.shape[:2], np.bool_),
             shot_starts=tuple(int(start) for start in starts),

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from sgen_ray import __version__
+from sgen_ray.cli.edit import edit, extend
 from sgen_ray.cli.generate import generate
 from sgen_ray.cli.info import info
 from sgen_ray.cli.plan import plan
@@ -17,7 +18,7 @@ from sgen_ray.cli.render import render
 from sgen_ray.cli.train import pack, train
 from sgen_ray.cli.world import world
 
-COMMANDS = (generate, plan, render, info, world, train, pack)
+COMMANDS = (generate, plan, render, edit, extend, info, world, train, pack)
 
 app = typer.Typer(
     name="sgen",

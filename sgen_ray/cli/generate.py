@@ -36,14 +36,10 @@ def generate(
     sgen generate "a red car in the city at night" --seconds 12 --seed 7 --json
     """
     from sgen_ray import api
-    from sgen_ray.cli import show
-    from sgen_ray.cli.progress import reporting
-    from sgen_ray.cli.sheet import write_sheet
-    from sgen_ray.engine.config import EngineConfig
-    from sgen_ray.paths import writable_file
+    from sgen_ray.cli.filming import film
 
-    with show.working("finished windows are kept in the store: run the same command again to go on"):
-        order = api.place_order(
+    film(
+        lambda: api.place_order(
             prompt,
             shots=shots or (),
             seconds=seconds,
@@ -55,13 +51,6 @@ def generate(
             guidance=guidance,
             negative_prompt=negative,
             model=model,
-        )
-        show.warn(order.warnings)
-        if sheet is not None:
-            sheet = writable_file(sheet, (".png",))
-        engine = EngineConfig(renderers=renderers)
-        with reporting(quiet) as on_event:
-            video = api.fill_order(order, output, store=store, engine=engine, on_event=on_event)
-        if sheet is not None:
-            write_sheet(video.path, sheet, order.request)
-    show.show_video(video, json)
+        ),
+        output, store=store, renderers=renderers, sheet=sheet, json=json, quiet=quiet,
+    )  # fmt: skip

@@ -32,20 +32,9 @@ def render(
     sgen render plan.arrow -o film.mp4 --size 640x320 --fps 24
     """
     from sgen_ray import api
-    from sgen_ray.cli import show
-    from sgen_ray.cli.progress import reporting
-    from sgen_ray.cli.sheet import write_sheet
-    from sgen_ray.engine.config import EngineConfig
-    from sgen_ray.paths import writable_file
+    from sgen_ray.cli.filming import film
 
-    with show.working("finished windows are kept in the store: run the same command again to go on"):
-        order = api.reopen(plan, model=model, size=size, fps=fps, steps=steps)
-        show.warn(order.warnings)
-        if sheet is not None:
-            sheet = writable_file(sheet, (".png",))
-        engine = EngineConfig(renderers=renderers)
-        with reporting(quiet) as on_event:
-            video = api.fill_order(order, output, store=store, engine=engine, on_event=on_event)
-        if sheet is not None:
-            write_sheet(video.path, sheet, order.request)
-    show.show_video(video, json)
+    film(
+        lambda: api.reopen(plan, model=model, size=size, fps=fps, steps=steps),
+        output, store=store, renderers=renderers, sheet=sheet, json=json, quiet=quiet,
+    )  # fmt: skip

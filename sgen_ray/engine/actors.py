@@ -83,10 +83,12 @@ class Planner:
         self._planner = self._factory.planner(self._device, self._threads)
         return None, None
 
-    def plan(self, request: VideoRequest) -> tuple[tuple[float, Plan], None]:
+    def plan(
+        self, request: VideoRequest, held: Mapping[int, NDArray[np.float32]] | None = None
+    ) -> tuple[tuple[float, Plan], None]:
         """Seconds that it took, and the plan."""
         began = time.perf_counter()
-        plan = self._planner.plan(request, self._steps.begin("plan", 0))
+        plan = self._planner.plan(request, self._steps.begin("plan", 0), held)
         return (time.perf_counter() - began, plan), None
 
     def preview(self, plan: Plan) -> tuple[NDArray[np.uint8], None]:

@@ -10,7 +10,8 @@ from sgen_ray.engine.actors import BlendSpec
 from sgen_ray.engine.config import EngineConfig
 from sgen_ray.engine.stored import has_segment, stored_segment, stored_stats
 from sgen_ray.jobs.artifacts import Artifacts
-from sgen_ray.jobs.fingerprints import Backend, segment_fingerprint, window_fingerprint
+from sgen_ray.jobs.fingerprints import Backend, content_fingerprint, segment_fingerprint, window_fingerprint
+from sgen_ray.jobs.plan_file import plan_to_bytes
 from sgen_ray.measures import FilmStats, report
 from sgen_ray.media.concat import concat, provenance
 from sgen_ray.media.encode import BT709, H264, Encoding
@@ -106,7 +107,10 @@ def join(film: Film, artifacts: Artifacts, output: Path, model: str) -> tuple[in
     for part in film.parts:
         stats.add(stored_stats(artifacts, part.fingerprint, part.index))
     pictures = (stored_segment(artifacts, part.fingerprint, part.index) for part in film.parts)
-    facts = provenance(plan.request, plan.grid, model, __version__)
+    data = plan_to_bytes(plan)
+    name = content_fingerprint("film's plan", data)
+    artifacts.put("plan", name, data)  # found again by whoever has the film, to change it
+    facts = provenance(plan.request, plan.grid, model, __version__, name)
     frames = concat(pictures, output, plan.request.fps, facts, plan.request.frames)
     return frames, report(stats, film.windows, plan.shot_starts, plan.grid)
 

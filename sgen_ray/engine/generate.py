@@ -17,7 +17,7 @@ from sgen_ray.engine.config import EngineConfig
 from sgen_ray.engine.crew import Crew, Task
 from sgen_ray.engine.events import FilmFinished, FilmStarted, OnEvent, SegmentEncoded, WindowFinished
 from sgen_ray.engine.film import Film, Todo, cut, join, lay_out, to_do
-from sgen_ray.engine.studio import Studio, opened
+from sgen_ray.engine.studio import Held, Studio, opened
 from sgen_ray.engine.watch import Watch
 from sgen_ray.jobs.artifacts import Artifacts
 from sgen_ray.paths import space_for, writable_file
@@ -33,6 +33,7 @@ def generate_film(
     store: str | Path,
     engine: EngineConfig | None = None,
     plan: Plan | None = None,
+    held: Held = None,
     on_event: OnEvent | None = None,
 ) -> Video:
     """Makes the film and writes it to `output`, whole or not at all.
@@ -40,6 +41,7 @@ def generate_film(
     Args:
         store: where finished work is kept and taken from; a folder or a URI for `Artifacts`.
         plan: made before, by `make_plan` or from a file; `request` then says seed, steps and the output.
+        held: what of an earlier plan is kept, by semantic step; the rest is planned around it.
         on_event: called with everything that happens; it may raise `Cancelled` to stop, as Ctrl-C does.
 
     Raises:
@@ -52,9 +54,9 @@ def generate_film(
         renderers = None
         if plan is not None:
             studio.check(plan)
-        elif (plan := studio.stored_plan(request)) is None:
+        elif (plan := studio.stored_plan(request, held)) is None:
             planner, renderers = studio.planner(), studio.renderers()  # these load while that plans
-            plan = studio.make_plan(planner, request)
+            plan = studio.make_plan(planner, request, held)
         film = lay_out(replace(plan, request=request), factory.halo, studio.model, studio.backend, engine)
         todo = to_do(film, studio.artifacts)
         layout = studio.layout
@@ -98,12 +100,13 @@ def make_plan(
     factory: ModelFactory,
     *,
     store: str | Path,
+    held: Held = None,
     engine: EngineConfig | None = None,
     on_event: OnEvent | None = None,
 ) -> Plan:
     """The plan alone, from the store where the same was planned before. Raises as `generate_film` does."""
     with _studio(request, factory, store, engine or EngineConfig(), Watch(on_event)) as studio:
-        return studio.stored_plan(request) or studio.make_plan(studio.planner(), request)
+        return studio.stored_plan(request, held) or studio.make_plan(studio.planner(), request, held)
 
 
 def preview_plan(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -27,6 +27,9 @@ from sgen_ray.jobs.fingerprints import local_backend, plan_fingerprint
 from sgen_ray.jobs.plan_file import plan_from_bytes, plan_to_bytes
 from sgen_ray.protocols import ModelFactory
 from sgen_ray.types import Plan, VideoRequest
+
+Held = Mapping[int, NDArray[np.float32]] | None
+"""Semantic steps of a plan that are known, with their tokens [h, w, C]."""
 
 STOP_WITHIN = 5.0
 """Seconds that running calls are given to stop at their next step before their processes are ended."""
@@ -53,9 +56,9 @@ class Studio:
         self._crews: list[Crew] = []
         self._looked = 0.0
 
-    def stored_plan(self, request: VideoRequest) -> Plan | None:
+    def stored_plan(self, request: VideoRequest, held: Held = None) -> Plan | None:
         """The plan of an earlier run of the same request, whatever its size, frame rate and rendering steps were."""
-        data = self.artifacts.get("plan", plan_fingerprint(request, self.model, self.backend))
+        data = self.artifacts.get("plan", plan_fingerprint(request, self.model, self.backend, held))
         try:
             return None if data is None else replace(plan_from_bytes(data), request=request)
         except PlanError:  # of an older version
@@ -63,11 +66,7 @@ class Studio:
 
     def check(self, plan: Plan) -> None:
         """Raises PlanError where the plan is not this model's."""
-        if plan.grid != self._factory.grid or plan.model_fingerprint != self.model:
-            raise PlanError(
-                f"the plan was made by another model than {self._factory.name!r}; "
-                "name the model that made it with --model, or plan again"
-            )
+        check_plan(plan, self._factory)
 
     def planner(self) -> Crew:
         layout = self.layout
@@ -87,15 +86,15 @@ class Studio:
         arguments = (spec, encoding, self.artifacts.uri, joined)
         return self._crew("stitcher", actors.Stitcher, arguments, Demand())
 
-    def make_plan(self, planner: Crew, request: VideoRequest) -> Plan:
+    def make_plan(self, planner: Crew, request: VideoRequest, held: Held = None) -> Plan:
         """Plans and stores the plan. The planner is let go: its GPU is needed for a renderer."""
-        planner.submit(Task("plan", 0, (request,)))
+        planner.submit(Task("plan", 0, (request, held)))
         seconds, plan = next(done.result for done in list(self.finished()))
         self.watch.did("plan", seconds)
         self.watch.finished("plan")
         planner.close()
         data = plan_to_bytes(plan)
-        self.artifacts.put("plan", plan_fingerprint(request, self.model, self.backend), data)
+        self.artifacts.put("plan", plan_fingerprint(request, self.model, self.backend, held), data)
         return plan_from_bytes(data)  # arrays of its own: those that Ray gives end with the cluster
 
     def preview(self, plan: Plan) -> NDArray[np.uint8]:
@@ -151,6 +150,15 @@ class Studio:
                         self.watch.begin("render")
                         if status.total:
                             self.watch.tell(WindowStep(status.index, worker, status.done, status.total))
+
+
+def check_plan(plan: Plan, factory: ModelFactory) -> None:
+    """Raises PlanError where the plan is not this model's."""
+    if plan.grid != factory.grid or plan.model_fingerprint != factory.fingerprint():
+        raise PlanError(
+            f"the plan was made by another model than {factory.name!r}; "
+            "name the model that made it with --model, or plan again"
+        )
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sgen_ray.types import Latents, Plan, VideoRequest, Window
 
@@ -76,8 +77,11 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def plan_fingerprint(request: VideoRequest, model: str, backend: Backend) -> str:
-    """Of a plan: not of the finished film's size and frame rate, nor of the renderer's steps."""
+def plan_fingerprint(
+    request: VideoRequest, model: str, backend: Backend, held: Mapping[int, NDArray[np.float32]] | None = None
+) -> str:
+    """Of a plan: not of the finished film's size and frame rate, nor of the renderer's steps. `held` are the known
+    tokens, by semantic step."""
     return fingerprint(
         {
             "kind": "plan",
@@ -89,8 +93,14 @@ def plan_fingerprint(request: VideoRequest, model: str, backend: Backend) -> str
             "negative_prompt": request.negative_prompt,
             "model": model,
             "backend": backend,
+            "held": held or {},
         }
     )
+
+
+def content_fingerprint(kind: str, data: bytes) -> str:
+    """Of an artifact that is known by what it is rather than by how it was made."""
+    return fingerprint({"kind": kind, "sha256": hashlib.sha256(data).hexdigest()})
 
 
 def visible_shots(plan: Plan, window: Window) -> range:

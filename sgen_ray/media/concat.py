@@ -44,8 +44,11 @@ def concat(
     return frames
 
 
-def provenance(request: VideoRequest, grid: Grid, fingerprint: str, version: str) -> dict[str, str]:
-    """Metadata for `concat`: the prompt as title and, as JSON in the comment, how to make the film again."""
+def provenance(request: VideoRequest, grid: Grid, fingerprint: str, version: str, plan: str = "") -> dict[str, str]:
+    """Metadata for `concat`: the prompt as title and, as JSON in the comment, how to make the film again.
+
+    fingerprint: of the model. plan: the name under which the store has the film's plan.
+    """
     prompt = " ".join(" | ".join(shot.prompt for shot in request.shots).split())
     native = f"{grid.width}x{grid.height}@{grid.fps}"
     output = f"{request.width}x{request.height}@{request.fps}"
@@ -59,6 +62,7 @@ def provenance(request: VideoRequest, grid: Grid, fingerprint: str, version: str
         "guidance": request.guidance,
         "model": request.model,
         "fingerprint": fingerprint,
+        "plan": plan,
         "version": version,
         "native": native if native == output else f"{native}, resized and repeated to {output}",
     }

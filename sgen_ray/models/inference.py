@@ -40,17 +40,20 @@ class TorchPlanner:
         self.flow = Flow(torch.ones(grid.semantic_channels)).to(self.device)
 
     @torch.no_grad()
-    def plan(self, request: VideoRequest, on_step: OnStep | None = None) -> Plan:
+    def plan(
+        self,
+        request: VideoRequest,
+        on_step: OnStep | None = None,
+        held: Mapping[int, NDArray[np.float32]] | None = None,
+    ) -> Plan:
         grid = self.grid
         frames = grid.frames(request.seconds)
         latent_frames = grid.latent_frames(frames)
         steps = grid.semantic_steps(latent_frames)
         starts = shot_steps([s.seconds for s in request.shots], grid, steps)
         prompts = [shot.prompt for shot in request.shots]
-        text, mask = encode_text(self.text_encoder, self.tokenizer, prompts, self.device)
-        unwanted, unwanted_mask = encode_text(
-            self.text_encoder, self.tokenizer, [request.negative_prompt] * len(prompts), self.device
-        )
+        text, mask = self._text(prompts)
+        unwanted, unwanted_mask = self._text([request.negative_prompt] * len(prompts))
         shot = torch.zeros(1, steps, dtype=torch.long, device=self.device)
         for start in starts[1:]:
             shot[:, start:] += 1
@@ -68,6 +71,7 @@ class TorchPlanner:
             noise.to(self.device),  # in float32 whatever the network computes in: eight roundings would add up
             request.plan_steps,
             self.network.config.sampling_shift,
+            held=self._held(held or {}, steps, shape),
             on_step=on_step,
         )
         return Plan(
@@ -81,6 +85,20 @@ class TorchPlanner:
             latent_frames=latent_frames,
             model_fingerprint=self.fingerprint,
         )
+
+    def _text(self, prompts: list[str]) -> tuple[Tensor, Tensor]:
+        """Each prompt by itself: its embedding may not hang on what stands beside it, or an edit changes every shot."""
+        found = {p: encode_text(self.text_encoder, self.tokenizer, [p], self.device) for p in dict.fromkeys(prompts)}
+        return torch.cat([found[p][0] for p in prompts]), torch.cat([found[p][1] for p in prompts])
+
+    def _held(
+        self, held: Mapping[int, NDArray[np.float32]], steps: int, shape: tuple[int, int, int]
+    ) -> tuple[Tensor, Tensor]:
+        """Known tokens as `sample` takes them: mask [S] and values [1, C, S, h, w]."""
+        mask, values = torch.zeros(steps, dtype=torch.bool), torch.zeros(1, shape[0], steps, *shape[1:])
+        for step, tokens in held.items():
+            mask[step], values[0, :, step] = True, torch.from_numpy(np.array(tokens)).permute(2, 0, 1)
+        return mask.to(self.device), values.to(self.device)
 
     @torch.no_grad()
     def preview(self, plan: Plan) -> NDArray[np.uint8]:

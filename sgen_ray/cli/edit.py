@@ -1,0 +1,89 @@
+"""`sgen edit` and `sgen extend`: change a film, and render again only what that changes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sgen_ray.cli import options as o
+
+Source = Annotated[
+    Path,
+    typer.Argument(help="A plan, or a film whose plan is still in the store.", metavar="PLAN|FILM", show_default=False),
+]
+Steps = Annotated[
+    int | None, typer.Option(help="Sampler steps a window; by default as the film had.", show_default=False)
+]
+Moved = Annotated[
+    str | None, typer.Option(help="The model that made the film, if its folder has moved.", show_default=False)
+]
+KeptPlan = Annotated[Path | None, typer.Option(help="Also write the new plan (.arrow).", show_default=False)]
+
+
+def edit(
+    source: Source,
+    prompt: Annotated[str, typer.Argument(help="What the shot shall show instead.", show_default=False)],
+    shot: Annotated[int, typer.Option(help="Which shot, counted from 1.")] = 1,
+    size: o.Size = None,
+    fps: o.Fps = None,
+    steps: Steps = None,
+    model: Moved = None,
+    renderers: o.Renderers = None,
+    store: o.Store = None,
+    output: o.Film = Path("film.mp4"),
+    plan: KeptPlan = None,
+    sheet: o.Sheet = None,
+    json: o.Json = False,
+    quiet: o.Quiet = False,
+) -> None:
+    """Give one shot of a film another prompt; the other shots stay as they are.
+
+    sgen edit water.mp4 --shot 2 "a storm over the mountains at night" -o storm.mp4
+
+    The rest of the plan is held while the shot is planned anew, so the film still fits together, and only windows that
+    see the shot are rendered.
+    """
+    from sgen_ray import api
+    from sgen_ray.cli.filming import film
+
+    film(
+        lambda: api.edit_order(source, shot, prompt, store=store, model=model, size=size, fps=fps, steps=steps),
+        output, store=store, renderers=renderers, sheet=sheet, plan=plan, json=json, quiet=quiet,
+    )  # fmt: skip
+
+
+def extend(
+    source: Source,
+    prompt: Annotated[
+        str | None, typer.Argument(help="A new shot; without it the last one goes on.", show_default=False)
+    ] = None,
+    seconds: Annotated[float, typer.Option(help="How much longer; the whole film is at most 60.")] = 10.0,
+    size: o.Size = None,
+    fps: o.Fps = None,
+    steps: Steps = None,
+    model: Moved = None,
+    renderers: o.Renderers = None,
+    store: o.Store = None,
+    output: o.Film = Path("film.mp4"),
+    plan: KeptPlan = None,
+    sheet: o.Sheet = None,
+    json: o.Json = False,
+    quiet: o.Quiet = False,
+) -> None:
+    """Make a film longer, by a new shot or by more of its last one.
+
+    sgen extend water.mp4 --seconds 15 "a boat sailing on the ocean at dusk" -o longer.mp4
+
+    sgen extend plan.arrow --seconds 20 -o longer.mp4
+    """
+    from sgen_ray import api
+    from sgen_ray.cli.filming import film
+
+    film(
+        lambda: api.extend_order(
+            source, seconds, prompt, store=store, model=model, size=size, fps=fps, steps=steps
+        ),
+        output, store=store, renderers=renderers, sheet=sheet, plan=plan, json=json, quiet=quiet,
+    )  # fmt: skip

@@ -1,0 +1,44 @@
+"""What every command that makes a film does once it knows which: warn, make it with progress, show it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sgen_ray.orders import Order
+
+
+def film(
+    place: Callable[[], Order],
+    output: Path,
+    *,
+    store: str | None,
+    renderers: int | None,
+    sheet: Path | None,
+    plan: Path | None = None,
+    json: bool,
+    quiet: bool,
+) -> None:
+    """Places the order, fills it and prints the result; `sheet` and `plan` are written too where named."""
+    from sgen_ray import api
+    from sgen_ray.cli import show
+    from sgen_ray.cli.progress import reporting
+    from sgen_ray.cli.sheet import write_sheet
+    from sgen_ray.engine.config import EngineConfig
+    from sgen_ray.paths import writable_file
+
+    with show.working("finished windows are kept in the store: run the same command again to go on"):
+        order = place()
+        show.warn(order.warnings)
+        if sheet is not None:
+            sheet = writable_file(sheet, (".png",))
+        engine = EngineConfig(renderers=renderers)
+        with reporting(quiet) as on_event:
+            if plan is not None:
+                api.plan_order(order, plan, store=store, on_event=on_event)
+            video = api.fill_order(order, output, store=store, engine=engine, on_event=on_event)
+        if sheet is not None:
+            write_sheet(video.path, sheet, order.request)
+    show.show_video(video, json)

@@ -1,0 +1,149 @@
+"""What a person wants made, checked before anything is loaded: a new film, a plan rendered again, or a film changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sgen_ray import revision
+from sgen_ray.engine.studio import check_plan
+from sgen_ray.errors import PlanError
+from sgen_ray.jobs.artifacts import Artifacts
+from sgen_ray.jobs.plan_file import plan_from_bytes, read_plan
+from sgen_ray.media.probe import probe
+from sgen_ray.models.factory import load_factory
+from sgen_ray.paths import default_store
+from sgen_ray.protocols import ModelFactory
+from sgen_ray.request import make_request
+from sgen_ray.revision import Revision, Tokens
+from sgen_ray.story import read_story
+from sgen_ray.types import Plan, Shot, VideoRequest
+
+
+@dataclass(frozen=True)
+class Order:
+    """A checked request, the model that can fill it, the plan where there is one, and what a person should know."""
+
+    request: VideoRequest
+    factory: ModelFactory
+    plan: Plan | None = None
+    warnings: tuple[str, ...] = ()
+    held: Mapping[int, Tokens] | None = None
+    """Of an earlier plan, by semantic step: the rest is planned around it."""
+
+
+def place_order(
+    prompt: str | None = None,
+    *,
+    shots: Sequence[Shot] | str | Path = (),
+    model: str = VideoRequest.model,
+    **wishes: Any,
+) -> Order:
+    """Checks everything that can be checked without loading weights.
+
+    Args:
+        prompt, shots, wishes: as `sgen_ray.request.make_request`; `shots` may be the path of a story.yaml.
+        model: a model that comes with sgen, or a model folder.
+
+    Raises:
+        RequestError, ModelError: one line that says what to change.
+    """
+    factory = load_factory(model)
+    storyboard = read_story(shots) if isinstance(shots, str | Path) else shots
+    request = make_request(
+        prompt, shots=storyboard, model=model, grid=factory.grid, max_seconds=factory.max_seconds, **wishes
+    )
+    return Order(request, factory, warnings=_warnings(request, factory))
+
+
+def reopen(
+    plan: Plan | str | Path,
+    *,
+    model: str | None = None,
+    size: str | tuple[int, int] | None = None,
+    fps: int | None = None,
+    steps: int | None = None,
+    store: str | Path | None = None,
+) -> Order:
+    """An order to render a plan; what is not given is as the plan's request says. Raises PlanError too."""
+    plan = _plan_of(plan, store)
+    order = _again(plan, plan.request.shots, model=model, size=size, fps=fps, steps=steps)
+    return replace(order, plan=replace(plan, request=order.request))
+
+
+def edit_order(
+    film: Plan | str | Path, shot: int, prompt: str, *, store: str | Path | None = None, **changes: Any
+) -> Order:
+    """An order for a film with another prompt for one shot. `changes` as `reopen`."""
+    plan = _plan_of(film, store)
+    return _revised(plan, revision.edit_shot(plan, shot, prompt), **changes)
+
+
+def extend_order(
+    film: Plan | str | Path,
+    seconds: float,
+    prompt: str | None = None,
+    *,
+    store: str | Path | None = None,
+    **changes: Any,
+) -> Order:
+    """An order for a longer film. `changes` as `reopen`."""
+    plan = _plan_of(film, store)
+    return _revised(plan, revision.extend(plan, seconds, prompt), **changes)
+
+
+def _plan_of(film: Plan | str | Path, store: str | Path | None) -> Plan:
+    """A plan as it is, from its file, or the plan that a film was made of."""
+    if isinstance(film, Plan):
+        return film
+    path = Path(film).expanduser()
+    if path.suffix.lower() != ".mp4":
+        return read_plan(path)
+    name = probe(path).provenance.get("plan")
+    if not isinstance(name, str) or not name:
+        raise PlanError(f"{path} does not say which plan it was made of; give its plan.arrow")
+    kept = str(store or default_store())
+    data = Artifacts(kept).get("plan", name)
+    if data is None:
+        raise PlanError(
+            f"the plan of {path} is not in the store {kept}; name its store with --store, or its plan.arrow"
+        )
+    return plan_from_bytes(data, str(path))
+
+
+def _again(plan: Plan, shots: Sequence[Shot], *, model: str | None = None, size: str | tuple[int, int] | None = None,
+           fps: int | None = None, steps: int | None = None) -> Order:  # fmt: skip
+    """An order as the plan's own was, with these shots and what else is given."""
+    old = plan.request
+    factory = load_factory(model or old.model)
+    request = make_request(
+        shots=shots,
+        size=(old.width, old.height) if size is None else size,
+        fps=old.fps if fps is None else fps,
+        seed=old.seed,
+        steps=old.steps if steps is None else steps,
+        plan_steps=old.plan_steps,
+        guidance=old.guidance,
+        negative_prompt=old.negative_prompt,
+        model=model or old.model,
+        grid=plan.grid,
+        max_seconds=factory.max_seconds,
+    )
+    return Order(request, factory, warnings=_warnings(request, factory))
+
+
+def _revised(plan: Plan, change: Revision, **changes: Any) -> Order:
+    order = _again(plan, change.shots, **changes)
+    check_plan(plan, order.factory)
+    return replace(order, held=change.held)
+
+
+def _warnings(request: VideoRequest, factory: ModelFactory) -> tuple[str, ...]:
+    unknown = factory.unknown_words(" ".join(shot.prompt for shot in request.shots))
+    if not unknown:
+        return ()
+    words = ", ".join(repr(word) for word in unknown)
+    known = ", ".join(dict.fromkeys(factory.known_words()))
+    return (f"the demo model has never seen {words}; it knows: {known}",)
