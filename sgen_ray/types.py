@@ -132,8 +132,21 @@ class Report:
 
 
 @dataclass(frozen=True)
+class Span:
+    """One call of one worker: seconds since the work on the film began. `index` is a window's or a segment's."""
+
+    phase: str
+    index: int
+    worker: int
+    start: float
+    stop: float
+
+
+@dataclass(frozen=True)
 class Video:
-    """A finished film and how it came about. `wall` maps a phase's name, and "total", to seconds."""
+    """A finished film and how it came about. `wall` maps a phase's name, and "total", to seconds; `timeline` has every
+    call that was made, and `utilisation` the share of their time that renderers were busy (None: nothing was painted).
+    """
 
     path: Path
     seconds: float
@@ -150,3 +163,5 @@ class Video:
     report: Report
     wall: Mapping[str, float]
     warnings: tuple[str, ...] = ()
+    timeline: tuple[Span, ...] = ()
+    utilisation: float | None = None

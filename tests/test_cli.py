@@ -17,7 +17,7 @@ from sgen_ray.errors import ModelError
 from sgen_ray.media.probe import probe
 
 KEYS = """path seconds frames fps size seed model windows renderers windows_rendered windows_reused seam_ratio
-overlap_sharpness drift motion wall""".split()
+overlap_sharpness drift motion wall utilisation timeline""".split()
 
 
 @pytest.fixture
@@ -53,17 +53,20 @@ def test_every_command_explains_itself_with_an_example(capsys):
 @pytest.mark.usefixtures("ray_cluster")
 def test_generate_makes_a_film_and_one_json_object_and_nothing_twice(here, capsys):
     command = ["generate", "shot 0", "--model", "toy", "--seconds", "20", "--fps", "12", "-o", "out/film.mp4", "--json"]
-    assert main([*command, "--sheet", "sheet.png"]) == 0
+    assert main([*command, "--sheet", "sheet.png", "--timeline", "times.png"]) == 0
     told = capsys.readouterr()
     facts = json.loads(told.out)
     assert list(facts) == KEYS
     assert (facts["frames"], facts["fps"], facts["size"], facts["seconds"]) == (240, 12, "480x240", 20.0)
     assert facts["windows_rendered"] == facts["windows"] > 1
     assert "render: window" in told.err
+    rendered = [span for span in facts["timeline"] if span["phase"] == "render"]
+    assert sorted(span["index"] for span in rendered) == list(range(facts["windows"]))
+    assert 0 < facts["utilisation"] <= 1
     film = probe(here / "out/film.mp4")
     assert (film.frames, film.seconds, film.width, film.provenance["seed"]) == (240, 20.0, 480, 0)
     assert film.provenance["prompt"] == "shot 0"
-    assert sorted(path.name for path in here.rglob("*.*")) == ["film.mp4", "sheet.png"]
+    assert sorted(path.name for path in here.rglob("*.*")) == ["film.mp4", "sheet.png", "times.png"]
 
     first = (here / "out/film.mp4").read_bytes()
     assert main([*command, "--quiet"]) == 0

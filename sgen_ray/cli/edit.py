@@ -35,6 +35,7 @@ def edit(
     output: o.Film = Path("film.mp4"),
     plan: KeptPlan = None,
     sheet: o.Sheet = None,
+    timeline: o.Timeline = None,
     json: o.Json = False,
     quiet: o.Quiet = False,
 ) -> None:
@@ -50,7 +51,7 @@ def edit(
 
     film(
         lambda: api.edit_order(source, shot, prompt, store=store, model=model, size=size, fps=fps, steps=steps),
-        output, store=store, renderers=renderers, sheet=sheet, plan=plan, json=json, quiet=quiet,
+        output, store=store, renderers=renderers, sheet=sheet, timeline=timeline, plan=plan, json=json, quiet=quiet,
     )  # fmt: skip
 
 
@@ -69,6 +70,7 @@ def extend(
     output: o.Film = Path("film.mp4"),
     plan: KeptPlan = None,
     sheet: o.Sheet = None,
+    timeline: o.Timeline = None,
     json: o.Json = False,
     quiet: o.Quiet = False,
 ) -> None:
@@ -85,5 +87,5 @@ def extend(
         lambda: api.extend_order(
             source, seconds, prompt, store=store, model=model, size=size, fps=fps, steps=steps
         ),
-        output, store=store, renderers=renderers, sheet=sheet, plan=plan, json=json, quiet=quiet,
+        output, store=store, renderers=renderers, sheet=sheet, timeline=timeline, plan=plan, json=json, quiet=quiet,
     )  # fmt: skip

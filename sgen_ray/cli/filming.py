@@ -17,23 +17,23 @@ def film(
     store: str | None,
     renderers: int | None,
     sheet: Path | None,
+    timeline: Path | None,
     plan: Path | None = None,
     json: bool,
     quiet: bool,
 ) -> None:
-    """Places the order, fills it and prints the result; `sheet` and `plan` are written too where named."""
+    """Places the order, fills it and prints the result; `sheet`, `timeline` and `plan` are written too where named."""
     from sgen_ray import api
     from sgen_ray.cli import show
     from sgen_ray.cli.progress import reporting
-    from sgen_ray.cli.sheet import write_sheet
+    from sgen_ray.cli.sheet import write_sheet, write_timeline
     from sgen_ray.engine.config import EngineConfig
     from sgen_ray.paths import writable_file
 
     with show.working("finished windows are kept in the store: run the same command again to go on"):
         order = place()
         show.warn(order.warnings)
-        if sheet is not None:
-            sheet = writable_file(sheet, (".png",))
+        sheet, timeline = (None if path is None else writable_file(path, (".png",)) for path in (sheet, timeline))
         engine = EngineConfig(renderers=renderers)
         with reporting(quiet) as on_event:
             if plan is not None:
@@ -41,4 +41,6 @@ def film(
             video = api.fill_order(order, output, store=store, engine=engine, on_event=on_event)
         if sheet is not None:
             write_sheet(video.path, sheet, order.request)
+        if timeline is not None:
+            write_timeline(video, timeline)
     show.show_video(video, json)

@@ -24,6 +24,7 @@ def generate(
     store: o.Store = None,
     output: o.Film = Path("film.mp4"),
     sheet: o.Sheet = None,
+    timeline: o.Timeline = None,
     json: o.Json = False,
     quiet: o.Quiet = False,
 ) -> None:
@@ -52,5 +53,5 @@ def generate(
             negative_prompt=negative,
             model=model,
         ),
-        output, store=store, renderers=renderers, sheet=sheet, json=json, quiet=quiet,
+        output, store=store, renderers=renderers, sheet=sheet, timeline=timeline, json=json, quiet=quiet,
     )  # fmt: skip

@@ -55,6 +55,10 @@ Store = Annotated[
 ]
 Film = Annotated[Path, typer.Option("--output", "-o", help="Where the film goes (.mp4).")]
 Sheet = Annotated[Path | None, typer.Option(help="Also write a contact sheet of the film (.png).", show_default=False)]
+Timeline = Annotated[
+    Path | None,
+    typer.Option(help="Also draw which renderer painted which window when (.png).", show_default=False),
+]
 Json = Annotated[
     bool, typer.Option("--json", metavar="", help="Print one JSON object on stdout instead of the summary.")
 ]

@@ -24,6 +24,7 @@ def render(
     store: o.Store = None,
     output: o.Film = Path("film.mp4"),
     sheet: o.Sheet = None,
+    timeline: o.Timeline = None,
     json: o.Json = False,
     quiet: o.Quiet = False,
 ) -> None:
@@ -36,5 +37,5 @@ def render(
 
     film(
         lambda: api.reopen(plan, model=model, size=size, fps=fps, steps=steps),
-        output, store=store, renderers=renderers, sheet=sheet, json=json, quiet=quiet,
+        output, store=store, renderers=renderers, sheet=sheet, timeline=timeline, json=json, quiet=quiet,
     )  # fmt: skip

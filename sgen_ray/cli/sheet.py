@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from sgen_ray.media.probe import probe, read_frames
 from sgen_ray.media.sheets import contact_sheet, filmstrip, save_png
-from sgen_ray.types import Plan, VideoRequest
+from sgen_ray.media.timeline import timeline
+from sgen_ray.types import Plan, Video, VideoRequest
 
 PICTURES = 20
 
@@ -33,6 +34,12 @@ def write_sheet(film: Path, sheet: Path, request: VideoRequest) -> None:
         shown = [sum(stop <= second for stop in stops[:-1]) for second in seconds]
         title, captions = "", [request.shots[shot].prompt for shot in shown]
     save_png(contact_sheet(read_frames(film, indices), seconds, captions, title), sheet)
+
+
+def write_timeline(video: Video, picture: Path) -> None:
+    """Writes which worker did what when. Raises OutputError."""
+    busy = "" if video.utilisation is None else f", renderers busy {video.utilisation:.0%} of the time"
+    save_png(timeline(video.timeline, f"{video.path.name}: {video.wall['total']:.1f} s{busy}"), picture)
 
 
 def write_filmstrip(thumbnails: NDArray[np.uint8], plan: Plan, strip: Path) -> None:

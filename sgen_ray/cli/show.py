@@ -6,6 +6,7 @@ import contextlib
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from sgen_ray.errors import Cancelled
@@ -62,6 +63,8 @@ def video_facts(video: Video) -> dict[str, Any]:
         "drift": dict(video.report.drift),
         "motion": video.report.motion,
         "wall": dict(video.wall),
+        "utilisation": video.utilisation,
+        "timeline": [asdict(span) for span in video.timeline],
     }
 
 
@@ -95,7 +98,8 @@ def show_video(video: Video, as_json: bool) -> None:
     figures |= {f"{name} drift": value for name, value in video.report.drift.items()} | {"motion": video.report.motion}
     print(f"{video.path}: {video.seconds:g} s, {video.width}x{video.height} at {video.fps} frames a second")
     print(f"took {video.wall['total']:.1f} s ({phases}) with {video.renderers} renderer{'s' * (video.renderers != 1)}")
-    print(f"{video.windows} windows, {video.windows_rendered} rendered and {video.windows_reused} from the store")
+    busy = "" if video.utilisation is None else f"; renderers were busy {video.utilisation:.0%} of the time"
+    print(f"{video.windows} windows, {video.windows_rendered} rendered and {video.windows_reused} from the store{busy}")
     print(", ".join(f"{name} {value:.3f}" for name, value in figures.items() if value is not None))
 
 

@@ -92,6 +92,8 @@ def generate_film(
         windows_reused=len(film.windows) - len(todo.render),
         report=report,
         wall=wall,
+        timeline=tuple(watch.timeline),
+        utilisation=watch.utilisation(layout.renderers),
     )
 
 
@@ -141,7 +143,7 @@ def _paint(film: Film, todo: Todo, studio: Studio, renderers: Crew) -> None:
         index = done.task.index
         match done.task.method:
             case "render":
-                watch.did("render", done.result)
+                watch.did("render", done.result, index, done.worker)
                 watch.tell(WindowFinished(index, done.worker, done.result))
                 stored = (film.windows[index], names[index])
                 stitcher.submit(Task("add", index, (*stored, done.payload), again=(*stored, None)))
@@ -153,11 +155,11 @@ def _paint(film: Film, todo: Todo, studio: Studio, renderers: Crew) -> None:
                 missing = [(place, ready) for place, ready in enumerate(done.result) if ready in todo.segments]
                 blended += [Task("decode", ready, (done.payload, place)) for place, ready in missing]
             case "decode":
-                watch.did("decode", done.result)
+                watch.did("decode", done.result, index, done.worker)
                 part = film.parts[index]
                 stitcher.submit(Task("encode", index, (part.frame_start, done.payload, part.fingerprint, index)))
             case "encode":
-                watch.did("encode", done.result)
+                watch.did("encode", done.result, index, done.worker)
                 encoded += 1
                 decoding -= 1
                 watch.tell(SegmentEncoded(index, encoded, len(film.parts)))

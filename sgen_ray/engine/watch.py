@@ -18,6 +18,7 @@ from contextlib import contextmanager
 
 from sgen_ray.engine.events import Event, OnEvent, Phase, PhaseFinished, PhaseStarted
 from sgen_ray.engine.machine import tree_memory
+from sgen_ray.types import Span
 
 MEMORY_EVERY = 1.0
 """Seconds between two looks at the memory of all processes; a look takes some milliseconds."""
@@ -30,6 +31,7 @@ class Watch:
         self._spans: dict[Phase, tuple[float, float]] = {}
         self._begun: set[Phase] = set()
         self._busy: dict[Phase, float] = {}
+        self.timeline: list[Span] = []
         self._looked = 0.0
         self.peak_memory = 0
 
@@ -58,9 +60,11 @@ class Watch:
             self._span("load", self._began, time.perf_counter())
             self.finished("load")
 
-    def did(self, phase: Phase, seconds: float) -> None:
+    def did(self, phase: Phase, seconds: float, index: int = 0, worker: int = 0) -> None:
         """A worker's call of this phase has just ended, after so many seconds."""
         now = time.perf_counter()
+        end = now - self._began
+        self.timeline.append(Span(phase, index, worker, max(0.0, end - seconds), end))
         self.begin(phase)
         self._span(phase, now - seconds, now)
         self._busy[phase] = self._busy.get(phase, 0.0) + seconds
@@ -79,6 +83,15 @@ class Watch:
         spans = {str(phase): stop - start for phase, (start, stop) in self._spans.items()}
         busy = {f"{phase}_busy": seconds for phase, seconds in self._busy.items()}
         return {**spans, **busy, "total": time.perf_counter() - self._began}
+
+    def utilisation(self, renderers: int) -> float | None:
+        """Share of the time, from the first window's or segment's begin to the last one's end, that renderers painted
+        or decoded; None where they had nothing to do."""
+        work = [span for span in self.timeline if span.phase in ("render", "decode")]
+        if not work:
+            return None
+        room = renderers * (max(span.stop for span in work) - min(span.start for span in work))
+        return min(1.0, sum(span.stop - span.start for span in work) / room) if room else None
 
     def _span(self, phase: Phase, start: float, stop: float) -> None:
         first, last = self._spans.get(phase, (start, stop))
