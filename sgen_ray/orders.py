@@ -52,9 +52,7 @@ def place_order(
     """
     factory = load_factory(model)
     storyboard = read_story(shots) if isinstance(shots, str | Path) else shots
-    request = make_request(
-        prompt, shots=storyboard, model=model, grid=factory.grid, max_seconds=factory.max_seconds, **wishes
-    )
+    request = make_request(prompt, shots=storyboard, model=model, grid=factory.grid, **wishes)
     return Order(request, factory, warnings=_warnings(request, factory))
 
 
@@ -129,7 +127,6 @@ def _again(plan: Plan, shots: Sequence[Shot], *, model: str | None = None, size:
         negative_prompt=old.negative_prompt,
         model=model or old.model,
         grid=plan.grid,
-        max_seconds=factory.max_seconds,
     )
     return Order(request, factory, warnings=_warnings(request, factory))
 

@@ -69,11 +69,6 @@ class ModelFactory(Protocol):
         """The decoder's halo, known without loading it."""
         ...
 
-    @property
-    def max_seconds(self) -> float:
-        """The longest film the planner was trained for."""
-        ...
-
     def fingerprint(self) -> str:
         """Hash of everything in the model that a frame depends on."""
         ...

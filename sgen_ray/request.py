@@ -15,7 +15,8 @@ from sgen_ray.shapes import Grid
 from sgen_ray.types import Shot, VideoRequest
 
 MAX_PROMPT = 2000
-MIN_SECONDS, MAX_SECONDS = 1, 60
+MIN_SECONDS, MAX_SECONDS = 1, 1200
+DEFAULT_SECONDS = 60.0
 MIN_SIDE, MAX_SIDE = 16, 3840
 MAX_FPS = 60
 MAX_STEPS = 100
@@ -40,7 +41,6 @@ def make_request(
     negative_prompt: str = VideoRequest.negative_prompt,
     model: str = VideoRequest.model,
     max_prompt: int = MAX_PROMPT,
-    max_seconds: float = MAX_SECONDS,
 ) -> VideoRequest:
     """A valid request, or one `RequestError` naming what to change.
 
@@ -50,10 +50,9 @@ def make_request(
         seconds: length of the film; by default the sum of the shots, or a minute without any.
         size: of the film as "WxH" or (width, height), even numbers; by default `default_size(grid)`.
         fps: of the film; by default the grid's own.
-        max_seconds: the longest film that the model was trained for; never more than `MAX_SECONDS`.
     """
     told = None if prompt is None and shots else _prompt(prompt or "", "the prompt", max_prompt)
-    storyboard = _storyboard(told, shots, seconds, min(max_seconds, MAX_SECONDS), max_prompt)
+    storyboard = _storyboard(told, shots, seconds, MAX_SECONDS, max_prompt)
     width, height = default_size(grid) if size is None else parse_size(size)
     return VideoRequest(
         shots=storyboard,
@@ -98,7 +97,7 @@ def _storyboard(
 ) -> tuple[Shot, ...]:
     if not shots:
         assert told is not None
-        length = _real("seconds", MAX_SECONDS if seconds is None else seconds, MIN_SECONDS, longest)
+        length = _real("seconds", DEFAULT_SECONDS if seconds is None else seconds, MIN_SECONDS, longest)
         return (Shot(told, length),)
 
     checked = []

@@ -112,8 +112,8 @@ BAD = [
     (["generate"], "the prompt is empty"),
     (["generate", " "], "the prompt is empty"),
     (["generate", "x" * 2001], "shorten it to 2000"),
-    (["generate", "a", "--seconds", "0"], "from 1 to 60"),
-    (["generate", "a", "--seconds", "nan"], "from 1 to 60"),
+    (["generate", "a", "--seconds", "0"], "from 1 to 1200"),
+    (["generate", "a", "--seconds", "nan"], "from 1 to 1200"),
     (["generate", "a", "--seconds", "long"], "'--seconds'"),
     (["generate", "a", "--size", "33x32"], "use 34x32"),
     (["generate", "a", "--size", "big"], "like 512x256"),
@@ -167,8 +167,8 @@ def test_a_film_is_edited_and_extended(here, capsys):
 
     assert main("edit new.mp4 --shot 3 rain".split()) == 2
     assert "there is no shot 3: the film has shots 1 to 2" in capsys.readouterr().err
-    assert main("extend new.mp4 --seconds 30".split()) == 2
-    assert "shorten them to 60 s" in capsys.readouterr().err
+    assert main("extend new.mp4 --seconds 1170".split()) == 2
+    assert "shorten them to 1200 s" in capsys.readouterr().err
     assert main(["edit", "new.mp4", "rain", "--store", str(here / "empty")]) == 2
     assert "name its store with --store" in capsys.readouterr().err
 

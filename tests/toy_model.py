@@ -54,7 +54,6 @@ class ToyFactory:
     name = "toy"
     grid = GRID
     halo = (1, 1)
-    max_seconds = 600.0
 
     def fingerprint(self) -> str:
         return "toy-1"

@@ -60,7 +60,7 @@ def extend(
     prompt: Annotated[
         str | None, typer.Argument(help="A new shot; without it the last one goes on.", show_default=False)
     ] = None,
-    seconds: Annotated[float, typer.Option(help="How much longer; the whole film is at most 60.")] = 10.0,
+    seconds: Annotated[float, typer.Option(help="How much longer; the whole film is at most 1200.")] = 10.0,
     size: o.Size = None,
     fps: o.Fps = None,
     steps: Steps = None,

@@ -90,7 +90,7 @@ def _model(name: str) -> dict[str, Any]:
         f"{grid.fps / grid.temporal_compression:g} a second",
         "semantic": f"{grid.semantic_channels} channels, {grid.semantic_height}x{grid.semantic_width}, "
         f"{grid.fps / grid.frames_per_step:g} a second",
-        "max_seconds": factory.max_seconds,
+        "plans_at_once": factory.max_seconds,
         "knows": list(dict.fromkeys(factory.known_words())),
         "provenance": factory.facts.get("provenance"),
     }

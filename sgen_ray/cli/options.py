@@ -21,7 +21,7 @@ Shots = Annotated[
 ]
 Seconds = Annotated[
     float | None,
-    typer.Option(help="Length of the film, 1 to 60; by default the sum of the shots, or 60.", show_default=False),
+    typer.Option(help="Length of the film, 1 to 1200; by default the sum of the shots, or 60.", show_default=False),
 ]
 Size = Annotated[
     str | None,

@@ -87,6 +87,8 @@ class VideoDiT(ModelMixin, ConfigMixin):
         aligned_plan: besides attending to the plan's tokens, each latent patch is given the one that covers it; in
             little training, attention alone hardly finds the plan.
         sampling_shift: how far training and sampler lean towards the noise (see `diffusion.flow.times`).
+        sampling_temperature: how much of its noise the sampler begins with (Glow, arXiv 1807.03039, sec. 6); with less
+            than all of it, a network that has trained little paints what it is sure of and leaves the speckle out.
     """
 
     _supports_gradient_checkpointing = False
@@ -114,6 +116,7 @@ class VideoDiT(ModelMixin, ConfigMixin):
         shot_clock: bool = False,
         aligned_plan: bool = False,
         sampling_shift: float = 1.0,
+        sampling_temperature: float = 1.0,
     ) -> None:
         super().__init__()
         dim = num_attention_heads * attention_head_dim

@@ -43,6 +43,7 @@ class FolderFactory:
 
     @property
     def max_seconds(self) -> float:
+        """The longest film that the planner was trained for; a longer one is planned in parts."""
         return float(self.facts.get("max_seconds", 60))
 
     def fingerprint(self) -> str:
@@ -70,7 +71,7 @@ class FolderFactory:
         load, dtype = self._loader(device, threads)
         return TorchPlanner(
             self.grid, load("tokenizer"), load("text_encoder"), load("planner", dtype), load("compressor"),
-            load("preview"), self.fingerprint(),
+            load("preview"), self.fingerprint(), round(self.max_seconds * self.grid.fps / self.grid.frames_per_step),
         )  # fmt: skip
 
     def renderer(self, device: str = "cpu", threads: int = 1) -> TorchRenderer:

@@ -19,12 +19,15 @@ from sgen_ray.diffusion.noise import LATENTS, SEMANTIC, frame_noise
 from sgen_ray.errors import PlanError, RequestError
 from sgen_ray.models.autoencoder import TinyAutoencoder
 from sgen_ray.models.dit import Conditioning, VideoDiT
-from sgen_ray.models.planning import guided, preview, shot_clock
+from sgen_ray.models.planning import guided, plan_segments, preview, shot_clock
 from sgen_ray.models.semantic import SemanticCompressor
 from sgen_ray.models.text import encode_text
 from sgen_ray.protocols import OnStep
 from sgen_ray.shapes import Grid
 from sgen_ray.types import Latents, Plan, Segment, VideoRequest, Window
+
+PARTS = 3
+"""A film too long to plan at once is planned in stretches; a third of each is held from the one before."""
 
 
 class TorchPlanner:
@@ -32,11 +35,13 @@ class TorchPlanner:
 
     def __init__(
         self, grid: Grid, tokenizer: Any, text_encoder: nn.Module, planner: VideoDiT, compressor: SemanticCompressor,
-        preview_decoder: nn.Module, fingerprint: str = "",
+        preview_decoder: nn.Module, fingerprint: str = "", at_once: int = 60,
     ) -> None:  # fmt: skip
+        """at_once: semantic steps of the longest film that the network was trained for."""
         self.grid, self.tokenizer, self.text_encoder = grid, tokenizer, text_encoder
         self.network, self.compressor, self.decoder = planner, compressor, preview_decoder
         self.fingerprint, self.device, self.dtype = fingerprint, planner.device, planner.dtype
+        self.at_once = at_once
         self.flow = Flow(torch.ones(grid.semantic_channels)).to(self.device)
 
     @torch.no_grad()
@@ -57,23 +62,32 @@ class TorchPlanner:
         shot = torch.zeros(1, steps, dtype=torch.long, device=self.device)
         for start in starts[1:]:
             shot[:, start:] += 1
-        clock = shot_clock(shot)
-        wanted, other = (
-            Conditioning(text=t[None].to(self.dtype), text_mask=m[None], shot=shot, shot_clock=clock)
-            for t, m in ((text, mask), (unwanted, unwanted_mask))
-        )
         shape = (grid.semantic_channels, grid.semantic_height, grid.semantic_width)
         noise = torch.from_numpy(frame_noise(request.seed, SEMANTIC, 0, steps, shape)).transpose(0, 1)[None]
-        network = guided(self.network, (wanted, other), request.guidance)
-        z = sample(
-            self.flow,
-            network,
-            noise.to(self.device),  # in float32 whatever the network computes in: eight roundings would add up
-            request.plan_steps,
-            self.network.config.sampling_shift,
-            held=self._held(held or {}, steps, shape),
-            on_step=on_step,
-        )
+        noise = self.network.config.sampling_temperature * noise.to(self.device)
+        known, z = self._held(held or {}, steps, shape)
+        runs = plan_segments(steps, self.at_once, self.at_once // PARTS)
+        runs = [(start, stop) for start, stop in runs if not known[start:stop].all()]
+        for number, (start, stop) in enumerate(runs):
+            here, clock = shot[:, start:stop], shot_clock(shot[:, start:stop])
+            first, last = int(here[0, 0]), int(here[0, -1])
+            conditions = [
+                Conditioning(
+                    text=t[None, first : last + 1].to(self.dtype), text_mask=m[None, first : last + 1],
+                    shot=here - first, shot_clock=clock,
+                )
+                for t, m in ((text, mask), (unwanted, unwanted_mask))
+            ]  # fmt: skip
+            z[:, :, start:stop] = sample(
+                self.flow,
+                guided(self.network, conditions, request.guidance),
+                noise[:, :, start:stop],  # in float32 whatever the network computes in: eight roundings would add up
+                request.plan_steps,
+                self.network.config.sampling_shift,
+                held=(known[start:stop], z[:, :, start:stop]),
+                on_step=_part(on_step, number, len(runs)),
+            )
+            known[start:stop] = True
         return Plan(
             request=request,
             grid=grid,
@@ -133,7 +147,7 @@ class TorchRenderer:
         x = sample(
             self.flow,
             self.network.given(c),
-            self._frames(noise),
+            self.network.config.sampling_temperature * self._frames(noise),
             plan.request.steps,
             self.network.config.sampling_shift,
             held=(mask.to(self.device), self._frames(values)),
@@ -189,6 +203,11 @@ class TorchDecoder:
         frames = self.autoencoder.decode(latents)[0].transpose(0, 1)
         first = segment.latent_start * self.grid.temporal_compression
         return to_pixels(frames[segment.frame_start - first : segment.frame_stop - first])
+
+
+def _part(on_step: OnStep | None, number: int, count: int) -> OnStep | None:
+    """Steps of one of `count` equal parts, told as steps of the whole."""
+    return on_step and (lambda done, total: on_step(number * total + done, count * total))
 
 
 def to_pixels(frames: Tensor) -> NDArray[np.uint8]:

@@ -23,6 +23,21 @@ def shot_clock(shot: Tensor) -> Tensor:
     return torch.stack((where - begin, end - where), -1)
 
 
+def plan_segments(steps: int, length: int, overlap: int) -> list[tuple[int, int]]:
+    """Runs [start, stop) of at most `length` steps in which a film longer than that is planned, one after another.
+
+    Each begins with at least `overlap` steps that the one before has planned, which are held; the last reaches back
+    for its full length, as a network does best at what it was trained for.
+    """
+    if not 0 <= overlap < length:
+        raise ValueError(f"the overlap {overlap} must be less than the length {length}")
+    runs = [(0, min(length, steps))]
+    while runs[-1][1] < steps:
+        stop = min(steps, runs[-1][1] - overlap + length)
+        runs.append((stop - length, stop))
+    return runs
+
+
 def guided(network: VideoDiT, conditions: Sequence[Conditioning], scale: float) -> Network:
     """Classifier-free guidance (arXiv 2207.12598) from (wanted, unwanted) conditioning, one forward for both."""
     wanted, unwanted = conditions
