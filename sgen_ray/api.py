@@ -21,7 +21,7 @@ from sgen_ray.engine.events import OnEvent
 from sgen_ray.engine.generate import generate_film, make_plan, preview_plan
 from sgen_ray.jobs.plan_file import write_plan
 from sgen_ray.orders import Order, edit_order, extend_order, place_order, reopen
-from sgen_ray.paths import default_store, space_for, writable_file, writable_store
+from sgen_ray.paths import default_store, space_for, writable_file, writable_folder, writable_store
 from sgen_ray.types import Plan, Video
 
 __all__ = ["Order", "edit", "edit_order", "extend", "extend_order", "fill_order", "generate", "place_order", "plan",
@@ -124,9 +124,13 @@ def fill_order(
     *,
     store: str | Path | None = None,
     engine: EngineConfig | None = None,
+    live: str | Path | None = None,
     on_event: OnEvent | None = None,
 ) -> Video:
-    """Makes the ordered film, after making sure that there is room for it."""
+    """Makes the ordered film, after making sure that there is room for it.
+
+    live: a folder for an HLS playlist, film.m3u8, that plays while the rest is made.
+    """
     needed = space_for(order.request)
     output = writable_file(output, (".mp4",), needed)
     store = writable_store(str(store or default_store()), needed)
@@ -138,6 +142,7 @@ def fill_order(
         engine=engine,
         plan=order.plan,
         held=order.held,
+        live=None if live is None else writable_folder(live, needed),
         on_event=on_event,
     )
     return replace(video, warnings=order.warnings)

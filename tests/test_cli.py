@@ -8,13 +8,14 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import av
+import numpy as np
 import pytest
 from toy_model import ToyFactory
 
 from sgen_ray import orders
 from sgen_ray.cli.main import main
 from sgen_ray.errors import ModelError
-from sgen_ray.media.probe import probe
+from sgen_ray.media.probe import probe, read_frames
 
 KEYS = """path seconds frames fps size seed model windows renderers windows_rendered windows_reused seam_ratio
 overlap_sharpness drift motion wall utilisation timeline""".split()
@@ -53,7 +54,7 @@ def test_every_command_explains_itself_with_an_example(capsys):
 @pytest.mark.usefixtures("ray_cluster")
 def test_generate_makes_a_film_and_one_json_object_and_nothing_twice(here, capsys):
     command = ["generate", "shot 0", "--model", "toy", "--seconds", "20", "--fps", "12", "-o", "out/film.mp4", "--json"]
-    assert main([*command, "--sheet", "sheet.png", "--timeline", "times.png"]) == 0
+    assert main([*command, "--sheet", "sheet.png", "--timeline", "times.png", "--live", "live"]) == 0
     told = capsys.readouterr()
     facts = json.loads(told.out)
     assert list(facts) == KEYS
@@ -66,7 +67,10 @@ def test_generate_makes_a_film_and_one_json_object_and_nothing_twice(here, capsy
     film = probe(here / "out/film.mp4")
     assert (film.frames, film.seconds, film.width, film.provenance["seed"]) == (240, 20.0, 480, 0)
     assert film.provenance["prompt"] == "shot 0"
-    assert sorted(path.name for path in here.rglob("*.*")) == ["film.mp4", "sheet.png", "times.png"]
+    live = [f"film{segment:05d}.m4s" for segment in range(5)]
+    assert sorted(path.name for path in (here / "live").iterdir()) == ["film.m3u8", *live, "init.mp4"]
+    assert np.array_equal(read_frames(here / "live/film.m3u8"), read_frames(here / "out/film.mp4"))
+    assert sorted(path.name for path in here.iterdir()) == ["live", "out", "sheet.png", "times.png"]
 
     first = (here / "out/film.mp4").read_bytes()
     assert main([*command, "--quiet"]) == 0

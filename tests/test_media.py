@@ -1,3 +1,4 @@
+import re
 import resource
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from PIL import Image
 from sgen_ray.errors import EngineError, OutputError, SgenError
 from sgen_ray.media.concat import concat, provenance
 from sgen_ray.media.encode import Encoding, encode
+from sgen_ray.media.live import LivePlaylist
 from sgen_ray.media.probe import iter_frames, probe, read_frames
 from sgen_ray.media.sheets import contact_sheet, filmstrip, save_png, save_webp
 from sgen_ray.shapes import Grid
@@ -158,6 +160,37 @@ def test_metadata_carries_any_text(tmp_path: Path) -> None:
     assert found.provenance["native"] == "128x64@8, resized and repeated to 512x256@24"
     assert found.metadata["title"].startswith("a 'quoted' \"prompt\"; $(touch /tmp/x) %d \\ = # [title] -vf évil ü 🚀")
     assert found.metadata["title"].endswith("end | rain")
+
+
+def test_a_playlist_grows_in_the_films_order(tmp_path: Path) -> None:
+    frames = numbered(32)
+    parts = [encode(frames[start : start + 8], start, Encoding(64, 48, 8, 8)) for start in range(0, 32, 8)]
+    playlist, path = (
+        LivePlaylist(tmp_path / "live", 8, 30, 1.0, lambda segment: parts[segment]),
+        tmp_path / "live/film.m3u8",
+    )
+
+    def listed() -> list[str]:
+        return re.findall(r"film\d+\.m4s", path.read_text()) if path.exists() else []
+
+    names = [f"film{segment:05d}.m4s" for segment in range(4)]
+    playlist.ready(1)
+    assert listed() == []
+    playlist.ready(0)  # the last one that is ready shows when the next is
+    assert listed() == names[:1] and "EVENT" in path.read_text() and "ENDLIST" not in path.read_text()
+    playlist.ready(2)
+    assert listed() == names[:2]
+    playlist.ready(3)
+    playlist.close()
+    assert listed() == names and "ENDLIST" in path.read_text()
+    assert re.findall(r"EXTINF:([\d.]+)", path.read_text()) == ["1.000000", "1.000000", "1.000000", "0.750000"]
+    whole = tmp_path / "film.mp4"
+    concat(parts, whole, 8, most=30)
+    assert np.array_equal(read_frames(path), read_frames(whole))
+
+
+def test_a_playlist_of_a_film_that_never_came_is_quietly_nothing(tmp_path: Path) -> None:
+    LivePlaylist(tmp_path / "live", 8, 30, 1.0, lambda segment: b"").close()
 
 
 def test_foreign_metadata_is_no_provenance(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ def edit(
     plan: KeptPlan = None,
     sheet: o.Sheet = None,
     timeline: o.Timeline = None,
+    live: o.Live = None,
     json: o.Json = False,
     quiet: o.Quiet = False,
 ) -> None:
@@ -51,7 +52,8 @@ def edit(
 
     film(
         lambda: api.edit_order(source, shot, prompt, store=store, model=model, size=size, fps=fps, steps=steps),
-        output, store=store, renderers=renderers, sheet=sheet, timeline=timeline, plan=plan, json=json, quiet=quiet,
+        output, store=store, renderers=renderers, sheet=sheet, timeline=timeline, live=live, plan=plan, json=json,
+        quiet=quiet,
     )  # fmt: skip
 
 
@@ -71,6 +73,7 @@ def extend(
     plan: KeptPlan = None,
     sheet: o.Sheet = None,
     timeline: o.Timeline = None,
+    live: o.Live = None,
     json: o.Json = False,
     quiet: o.Quiet = False,
 ) -> None:
@@ -87,5 +90,6 @@ def extend(
         lambda: api.extend_order(
             source, seconds, prompt, store=store, model=model, size=size, fps=fps, steps=steps
         ),
-        output, store=store, renderers=renderers, sheet=sheet, timeline=timeline, plan=plan, json=json, quiet=quiet,
+        output, store=store, renderers=renderers, sheet=sheet, timeline=timeline, live=live, plan=plan, json=json,
+        quiet=quiet,
     )  # fmt: skip

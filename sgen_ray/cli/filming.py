@@ -18,6 +18,7 @@ def film(
     renderers: int | None,
     sheet: Path | None,
     timeline: Path | None,
+    live: Path | None,
     plan: Path | None = None,
     json: bool,
     quiet: bool,
@@ -38,7 +39,7 @@ def film(
         with reporting(quiet) as on_event:
             if plan is not None:
                 api.plan_order(order, plan, store=store, on_event=on_event)
-            video = api.fill_order(order, output, store=store, engine=engine, on_event=on_event)
+            video = api.fill_order(order, output, store=store, engine=engine, live=live, on_event=on_event)
         if sheet is not None:
             write_sheet(video.path, sheet, order.request)
         if timeline is not None:

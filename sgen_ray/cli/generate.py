@@ -25,6 +25,7 @@ def generate(
     output: o.Film = Path("film.mp4"),
     sheet: o.Sheet = None,
     timeline: o.Timeline = None,
+    live: o.Live = None,
     json: o.Json = False,
     quiet: o.Quiet = False,
 ) -> None:
@@ -53,5 +54,5 @@ def generate(
             negative_prompt=negative,
             model=model,
         ),
-        output, store=store, renderers=renderers, sheet=sheet, timeline=timeline, json=json, quiet=quiet,
+        output, store=store, renderers=renderers, sheet=sheet, timeline=timeline, live=live, json=json, quiet=quiet,
     )  # fmt: skip

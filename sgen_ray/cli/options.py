@@ -55,6 +55,14 @@ Store = Annotated[
 ]
 Film = Annotated[Path, typer.Option("--output", "-o", help="Where the film goes (.mp4).")]
 Sheet = Annotated[Path | None, typer.Option(help="Also write a contact sheet of the film (.png).", show_default=False)]
+Live = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        show_default=False,
+        help="Also write film.m3u8 there, an HLS playlist that plays while the rest is made.",
+    ),
+]
 Timeline = Annotated[
     Path | None,
     typer.Option(help="Also draw which renderer painted which window when (.png).", show_default=False),

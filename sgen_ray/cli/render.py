@@ -25,6 +25,7 @@ def render(
     output: o.Film = Path("film.mp4"),
     sheet: o.Sheet = None,
     timeline: o.Timeline = None,
+    live: o.Live = None,
     json: o.Json = False,
     quiet: o.Quiet = False,
 ) -> None:
@@ -37,5 +38,5 @@ def render(
 
     film(
         lambda: api.reopen(plan, model=model, size=size, fps=fps, steps=steps),
-        output, store=store, renderers=renderers, sheet=sheet, timeline=timeline, json=json, quiet=quiet,
+        output, store=store, renderers=renderers, sheet=sheet, timeline=timeline, live=live, json=json, quiet=quiet,
     )  # fmt: skip

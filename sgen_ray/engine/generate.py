@@ -5,7 +5,7 @@ Whatever is finished is in the store, so any run may be cut off anywhere, and th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,9 +17,11 @@ from sgen_ray.engine.config import EngineConfig
 from sgen_ray.engine.crew import Crew, Task
 from sgen_ray.engine.events import FilmFinished, FilmStarted, OnEvent, SegmentEncoded, WindowFinished
 from sgen_ray.engine.film import Film, Todo, cut, join, lay_out, to_do
+from sgen_ray.engine.stored import stored_segment
 from sgen_ray.engine.studio import Held, Studio, opened
 from sgen_ray.engine.watch import Watch
 from sgen_ray.jobs.artifacts import Artifacts
+from sgen_ray.media.live import LivePlaylist
 from sgen_ray.paths import space_for, writable_file
 from sgen_ray.protocols import ModelFactory
 from sgen_ray.types import Plan, Video, VideoRequest, Window
@@ -34,6 +36,7 @@ def generate_film(
     engine: EngineConfig | None = None,
     plan: Plan | None = None,
     held: Held = None,
+    live: Path | None = None,
     on_event: OnEvent | None = None,
 ) -> Video:
     """Makes the film and writes it to `output`, whole or not at all.
@@ -42,6 +45,7 @@ def generate_film(
         store: where finished work is kept and taken from; a folder or a URI for `Artifacts`.
         plan: made before, by `make_plan` or from a file; `request` then says seed, steps and the output.
         held: what of an earlier plan is kept, by semantic step; the rest is planned around it.
+        live: folder for an HLS playlist that plays while the rest is made.
         on_event: called with everything that happens; it may raise `Cancelled` to stop, as Ctrl-C does.
 
     Raises:
@@ -71,8 +75,10 @@ def generate_film(
                 segments_reused=len(film.parts) - len(todo.segments),
             )
         )
-        if todo.segments:
-            _paint(film, todo, studio, renderers or studio.renderers(max(len(todo.render), len(todo.segments))))
+        with _published(film, todo, studio.artifacts, live) as ready:
+            if todo.segments:
+                renderers = renderers or studio.renderers(max(len(todo.render), len(todo.segments)))
+                _paint(film, todo, studio, renderers, ready)
         with watch.phase("join"):
             frames, report = join(film, studio.artifacts, output, studio.model)
         wall = watch.wall()
@@ -125,7 +131,29 @@ def preview_plan(
         return studio.preview(plan)
 
 
-def _paint(film: Film, todo: Todo, studio: Studio, renderers: Crew) -> None:
+@contextmanager
+def _published(film: Film, todo: Todo, artifacts: Artifacts, folder: Path | None) -> Iterator[Callable[[int], None]]:
+    """What to call with each segment that is stored; without a folder that does nothing."""
+    if folder is None:
+        yield lambda segment: None
+        return
+    request, first = film.plan.request, film.parts[0]
+    length = film.plan.grid.pixel_range(first.start, first.stop)
+    seconds = (length[1] - length[0]) / film.plan.grid.fps
+    playlist = LivePlaylist(
+        folder, request.fps, request.frames, seconds,
+        lambda segment: stored_segment(artifacts, film.parts[segment].fingerprint, segment),
+    )  # fmt: skip
+    try:
+        for part in film.parts:
+            if part.index not in todo.segments:
+                playlist.ready(part.index)
+        yield playlist.ready
+    finally:
+        playlist.close()
+
+
+def _paint(film: Film, todo: Todo, studio: Studio, renderers: Crew, ready: Callable[[int], None]) -> None:
     """Everything that the store lacks: windows in any order, segments as soon as their windows are there."""
     joined: list[tuple[Window, str]] = []
     stitcher = studio.stitcher(film.blend, film.encoding, joined)
@@ -152,8 +180,8 @@ def _paint(film: Film, todo: Todo, studio: Studio, renderers: Crew) -> None:
                     watch.finished("render")
             case "add":
                 joined.append((film.windows[index], names[index]))
-                missing = [(place, ready) for place, ready in enumerate(done.result) if ready in todo.segments]
-                blended += [Task("decode", ready, (done.payload, place)) for place, ready in missing]
+                missing = [(place, segment) for place, segment in enumerate(done.result) if segment in todo.segments]
+                blended += [Task("decode", segment, (done.payload, place)) for place, segment in missing]
             case "decode":
                 watch.did("decode", done.result, index, done.worker)
                 part = film.parts[index]
@@ -162,6 +190,9 @@ def _paint(film: Film, todo: Todo, studio: Studio, renderers: Crew) -> None:
                 watch.did("encode", done.result, index, done.worker)
                 encoded += 1
                 decoding -= 1
+                ready(index)
+                if index == 0:
+                    watch.playable()
                 watch.tell(SegmentEncoded(index, encoded, len(film.parts)))
         blended.sort(key=lambda task: task.index)
         while blended and decoding < most:

@@ -5,6 +5,7 @@
     plan, render, decode, encode    from the first start to the last end of the phase's calls
     plan_busy, render_busy, ...     the sum over all its calls, on all workers
     join      making one file of the segments, and the figures
+    playable  from the start until the film's first segment was stored, which is when it can begin to play
     total     until the film lay at its place, before processes were ended; total - load is what a warm pool would take
 A phase in which nothing was to be done is missing.
 """
@@ -31,6 +32,7 @@ class Watch:
         self._spans: dict[Phase, tuple[float, float]] = {}
         self._begun: set[Phase] = set()
         self._busy: dict[Phase, float] = {}
+        self._playable: float | None = None
         self.timeline: list[Span] = []
         self._looked = 0.0
         self.peak_memory = 0
@@ -82,7 +84,12 @@ class Watch:
     def wall(self) -> dict[str, float]:
         spans = {str(phase): stop - start for phase, (start, stop) in self._spans.items()}
         busy = {f"{phase}_busy": seconds for phase, seconds in self._busy.items()}
-        return {**spans, **busy, "total": time.perf_counter() - self._began}
+        first = {} if self._playable is None else {"playable": self._playable}
+        return {**spans, **busy, **first, "total": time.perf_counter() - self._began}
+
+    def playable(self) -> None:
+        """The first segment is stored."""
+        self._playable = time.perf_counter() - self._began
 
     def utilisation(self, renderers: int) -> float | None:
         """Share of the time, from the first window's or segment's begin to the last one's end, that renderers painted

@@ -32,7 +32,10 @@ def concat(
         EngineError: a segment is not what `encode` makes, or there is none.
     """
     with replacing(path) as temporary:
-        frames = _mux((part for part in parts if part), temporary, fps, metadata or {}, most)
+        with Muxer(temporary, fps, metadata or {}, most) as muxer:
+            for part in parts:
+                muxer.add(part)
+        frames = muxer.frames
         # A muxer may notice late, or never, that the last bytes found no room.
         try:
             with av.open(str(temporary)) as written:
@@ -70,29 +73,63 @@ def provenance(request: VideoRequest, grid: Grid, fingerprint: str, version: str
     return {"title": "".join(letter for letter in prompt if letter.isprintable()), "comment": json.dumps(comment)}
 
 
-def _mux(parts: Iterable[bytes], path: Path, fps: int, metadata: Mapping[str, str], most: int | None) -> int:
-    options = {"movflags": "+faststart", "fflags": "+bitexact"}
-    frames = 0
-    with av.open(str(path), "w", format="mp4", options=options) as film:
-        film.metadata.update(metadata)
-        stream, headers = None, None
-        for number, part in enumerate(parts):
-            with _segment(part, number) as (source, packets):
-                if stream is None:
-                    stream, headers = film.add_stream_from_template(source), source.codec_context.extradata
-                    stream.time_base = Fraction(1, fps)
-                elif source.codec_context.extradata != headers:
-                    raise EngineError(f"segment {number} was encoded with other settings than the first")
-                for packet in packets[: None if most is None else most - frames]:
-                    packet.stream = stream
-                    packet.time_base = Fraction(1, fps)
-                    packet.pts = packet.dts = frames
-                    packet.duration = 1
-                    film.mux_one(packet)
-                    frames += 1
-        if stream is None:
+class Muxer:
+    """Copies raw H.264 segments, one after another, into a container. `frames` counts those that it has.
+
+    Args:
+        most: frames after the first `most` are left out.
+        container, options: as libavformat knows them; by default a faststart MP4.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        fps: int,
+        metadata: Mapping[str, str],
+        most: int | None = None,
+        container: str = "mp4",
+        options: Mapping[str, str] | None = None,
+    ) -> None:
+        self._fps, self._most = fps, most
+        self._film = av.open(
+            str(path), "w", format=container, options=dict(options or {"movflags": "+faststart", "fflags": "+bitexact"})
+        )
+        self._film.metadata.update(metadata)
+        self._stream: av.VideoStream | None = None
+        self._headers: bytes | None = None
+        self._parts = 0
+        self.frames = 0
+
+    def add(self, part: bytes) -> None:
+        """The next segment; an empty one adds nothing. Raises EngineError where it is not what `encode` makes."""
+        if not part:
+            return
+        with _segment(part, self._parts) as (source, packets):
+            if self._stream is None:
+                self._stream = self._film.add_stream_from_template(source)
+                self._headers = source.codec_context.extradata
+                self._stream.time_base = Fraction(1, self._fps)
+            elif source.codec_context.extradata != self._headers:
+                raise EngineError(f"segment {self._parts} was encoded with other settings than the first")
+            for packet in packets[: None if self._most is None else self._most - self.frames]:
+                packet.stream = self._stream
+                packet.time_base = Fraction(1, self._fps)
+                packet.pts = packet.dts = self.frames
+                packet.duration = 1
+                self._film.mux_one(packet)
+                self.frames += 1
+        self._parts += 1
+
+    def close(self) -> None:
+        self._film.close()
+
+    def __enter__(self) -> Muxer:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.close()
+        if kind is None and self._stream is None:
             raise EngineError("there is no segment to make a film of")
-    return frames
 
 
 @contextmanager
