@@ -5,8 +5,12 @@ SgenError                      exit code 2 at the command line, no traceback
 ├── ModelError                 a model is unknown, corrupt, truncated or does not fit
 ├── PlanError                  a plan file is corrupt, truncated or made by another model
 ├── OutputError                the film cannot be written: no permission, no space
+├── DatabaseError              the database of jobs cannot be opened, or not from here
+├── JobError                   a job is not in a state, or not of a kind, that allows this
+│   └── UnknownJob             there is no such job
 └── EngineError                a planner, renderer or stitcher failed for good; its cause is in the text
 Cancelled                      not a mistake: somebody asked to stop
+LeaseLost                      not a mistake: this worker was thought dead, and another has its job
 """
 
 
@@ -30,9 +34,25 @@ class OutputError(SgenError):
     """The film cannot be written where it was asked for."""
 
 
+class DatabaseError(SgenError):
+    """The database of jobs cannot be opened or used, or not from here."""
+
+
+class JobError(SgenError):
+    """The job does not allow this."""
+
+
+class UnknownJob(JobError):
+    """There is no such job."""
+
+
 class EngineError(SgenError):
     """Work failed for good; the message carries the cause."""
 
 
 class Cancelled(Exception):
     """Raised inside a step callback to stop the work before its next step."""
+
+
+class LeaseLost(Exception):
+    """The job is another worker's by now, or over: drop it, and write nothing more for it."""

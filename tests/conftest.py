@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 # Before Ray is imported: it reads these once. A local cluster would write a token into the home folder.
 os.environ["RAY_AUTH_MODE"] = "disabled"
@@ -15,6 +16,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join([os.path.dirname(__file__), os.enviro
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
+from postgres import NoPostgres, postgres
 
 
 @pytest.fixture(scope="session")
@@ -32,3 +34,42 @@ def ray_cluster() -> Iterator[None]:
     )
     yield
     ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """Of a server of the tests' own, with a gap for a database's name."""
+    try:
+        with postgres() as url:
+            yield url
+    except NoPostgres as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database without a table."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/store/jobs.db"
+    import psycopg
+
+    url: str = request.getfixturevalue("postgres_url")
+    name = f"empty_{os.urandom(6).hex()}"
+    with psycopg.connect(url.format("postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    return url.format(name)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database for jobs without a job; PostgreSQL's is the same for all tests, and emptied."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/store/jobs.db"
+    import psycopg
+
+    url: str = request.getfixturevalue("postgres_url").format("postgres")
+    with psycopg.connect(url, autocommit=True) as connection:
+        (found,) = connection.execute("SELECT to_regclass('jobs')").fetchone() or (None,)
+        if found is not None:
+            connection.execute("TRUNCATE jobs")
+    return url

@@ -1,0 +1,129 @@
+"""The one table, as the newest migration leaves it (a test compares the two), and how its rows become jobs."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    Row,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    false,
+)
+
+from sgen_ray.jobs.records import Job, JobKind, Lease, Progress, Reason, request_from_json
+from sgen_ray.jobs.states import JobState
+
+SCHEMA = "0001"
+"""The newest migration."""
+
+
+class Utc(TypeDecorator[datetime]):
+    """Times with their zone, always UTC. SQLite keeps none, so there they are stored as UTC and told so again."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        assert value.tzinfo is not None, "times of jobs have a zone"
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+# Ids are compared to page through them: by their bytes, whatever the language of the database is.
+Id = String(32).with_variant(String(32, collation="C"), "postgresql")
+# What is not there is SQL's NULL, not JSON's null.
+Json = JSON(none_as_null=True)
+
+metadata = MetaData()
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", Id),
+    Column("tenant", String(200), nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("parent", Id, ForeignKey("jobs.id", name="jobs_parent_of", ondelete="SET NULL")),
+    Column("request", Json, nullable=False),
+    Column("model", String(200)),
+    Column("state", String(20), nullable=False),
+    Column("created", Utc, nullable=False),
+    Column("updated", Utc, nullable=False),
+    Column("finished", Utc),
+    Column("priority", Integer, nullable=False, server_default="0"),
+    Column("weight", Float, nullable=False, server_default="1"),
+    Column("approve", Boolean, nullable=False, server_default=false()),
+    Column("phase", String(200), nullable=False),
+    Column("windows_done", Integer, nullable=False, server_default="0"),
+    Column("windows_total", Integer, nullable=False, server_default="0"),
+    Column("plan", String(64)),
+    Column("film", String(64)),
+    Column("result", Json),
+    Column("error_kind", String(50)),
+    Column("error", Text),
+    Column("cancel_requested", Boolean, nullable=False, server_default=false()),
+    Column("lease_owner", String(200)),
+    Column("lease_host", String(255)),
+    Column("lease_boot", String(64)),
+    Column("lease_expires", Utc),
+    Column("token", Integer, nullable=False, server_default="0"),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("claimed", Utc),
+    Column("idempotency_key", String(255)),
+    Column("request_hash", String(64), nullable=False),
+    PrimaryKeyConstraint("id", name="jobs_key"),
+    UniqueConstraint("tenant", "idempotency_key", name="jobs_idempotency"),
+    Index("jobs_state", "state", "tenant"),
+    Index("jobs_claimed", "tenant", "claimed"),
+    Index("jobs_parent", "parent"),
+)
+
+
+def job_of(row: Row[Any]) -> Job:
+    r = row._mapping
+    held = r["lease_owner"] is not None
+    return Job(
+        id=r["id"],
+        tenant=r["tenant"],
+        kind=JobKind(r["kind"]),
+        parent=r["parent"],
+        request=request_from_json(r["request"]),
+        model=r["model"],
+        state=JobState(r["state"]),
+        created=r["created"],
+        updated=r["updated"],
+        finished=r["finished"],
+        priority=r["priority"],
+        weight=r["weight"],
+        approve=r["approve"],
+        progress=Progress(r["phase"], r["windows_done"], r["windows_total"]),
+        plan=r["plan"],
+        film=r["film"],
+        result=r["result"],
+        error=None if r["error_kind"] is None else Reason(r["error_kind"], r["error"]),
+        cancel_requested=r["cancel_requested"],
+        lease=Lease(r["id"], r["token"], r["lease_owner"], r["lease_expires"]) if held else None,
+        attempts=r["attempts"],
+        idempotency_key=r["idempotency_key"],
+    )
