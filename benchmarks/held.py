@@ -19,8 +19,9 @@ from torch import Tensor
 from sgen_ray.diffusion.flow import Flow, Network, sample
 from sgen_ray.models.dit import Conditioning, PlannerDiT, RendererDiT, VideoDiT
 from sgen_ray.models.factory import load_factory
+from sgen_ray.models.guidance import guided
 from sgen_ray.models.parts import load_part
-from sgen_ray.models.planning import guided, preview
+from sgen_ray.models.planning import preview
 from sgen_ray.training.holding import held_frames
 from sgen_ray.training.planner import PlannerStage
 from sgen_ray.training.recipes import RECIPES
@@ -72,17 +73,18 @@ class Both(Flow):
         super().__init__(flow.sigma_data)
         self.free: list[float | None] = []
 
-    def loss(self, network: Network, x0: Tensor, eps: Tensor, t: Tensor) -> Tensor:
+    def loss(self, network: Network, x0: Tensor, eps: Tensor, t: Tensor, weight: Tensor | None = None) -> Tensor:
         left, level = t > 0, t.amax(1, keepdim=True).expand_as(t)
         each = super().loss(network, x0, eps, level)
         self.free.append(None if left.all() else float((each * left).sum() / left.sum()))
-        return super().loss(network, x0, eps, t)
+        return super().loss(network, x0, eps, t, weight)
 
 
 def losses(stage: RendererStage | PlannerStage) -> list[Held]:
     """The stage's own held-out figures, each beside the same frames with nothing held.
 
-    For anchors, another clip's plan, no plan and no text, which hold no frame, that is the loss of the mode "none".
+    For anchors, another clip's plan, no plan and no text, which hold no frame, that is the loss of the mode "none";
+    "subject" is that loss again, over the subject's place alone.
     """
     flow = stage.flow
     stage.flow = both = Both(flow)
@@ -92,7 +94,7 @@ def losses(stage: RendererStage | PlannerStage) -> list[Held]:
     found = []
     for (name, loss), free in zip(figures.items(), both.free, strict=True):
         mode = name.removeprefix("loss_")
-        found.append(Held(mode, loss, None if mode == "none" else free if free is not None else plain))
+        found.append(Held(mode, loss, None if mode in ("none", "subject") else free if free is not None else plain))
     return found
 
 
@@ -103,6 +105,7 @@ def renderer_sheet(stage: RendererStage, arguments: argparse.Namespace) -> None:
     latents, network = items["latents"], cast(RendererDiT, stage.trained["renderer"])
     shift = network.config.sampling_shift
     noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(6))
+    noise = network.config.sampling_temperature * noise
     pick = torch.arange(2, latents.shape[2] * stage.grid.temporal_compression, stage.grid.temporal_compression)
 
     def seen(x: Tensor) -> Tensor:
@@ -141,8 +144,8 @@ def planner_sheet(stage: PlannerStage, arguments: argparse.Namespace) -> None:
     noise = torch.randn(z.shape, generator=torch.Generator().manual_seed(6))
     decoder = stage.trained["preview"]
     null = stage.null_text.expand_as(items["text"]), stage.null_mask.expand_as(items["text_mask"])
-    conditions = [stage.conditioning(items["shot"], items["text"], items["text_mask"]),
-                  stage.conditioning(items["shot"], *null)]  # fmt: skip
+    conditions = (stage.conditioning(items["shot"], items["text"], items["text_mask"]),
+                  stage.conditioning(items["shot"], *null))  # fmt: skip
 
     def seen(plans: Tensor) -> list[Tensor]:
         return [preview(decoder, stage.compressor, plan).clamp(-1, 1)[::4].transpose(0, 1) for plan in plans]

@@ -16,7 +16,7 @@ from sgen_ray.engine.events import Event, FilmFinished
 from sgen_ray.types import Video
 
 PROMPT = "An astronaut walking on Mars, the Earth visible in the sky"
-PHASES = ("load", "plan", "render", "decode", "encode", "join")
+PHASES = ("load", "plan", "render", "decode", "encode", "join", "playable")
 GOALS = {"seconds_after_load": 60, "speedup": 1.8}
 
 

@@ -10,7 +10,7 @@ from sgen_ray.models.autoencoder import TinyAutoencoder
 def model() -> TinyAutoencoder:
     torch.manual_seed(0)
     model = TinyAutoencoder(latent_channels=6, channels=(8, 6, 6)).eval().requires_grad_(False)
-    for p in model.decoder.parameters():
+    for p in model.mend.parameters():
         torch.nn.init.normal_(p, std=0.1)
     return model
 

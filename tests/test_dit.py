@@ -9,7 +9,8 @@ from diffusers import WanTransformer3DModel
 
 from sgen_ray.errors import ModelError
 from sgen_ray.models.dit import Conditioning, PlannerDiT, RendererDiT
-from sgen_ray.models.planning import guided, shot_clock
+from sgen_ray.models.guidance import guided
+from sgen_ray.models.planning import shot_clock
 from sgen_ray.models.wan import renderer_from_wan
 
 WAN = {

@@ -9,7 +9,7 @@ import torch
 
 from sgen_ray.errors import ModelError
 from sgen_ray.evaluation.adherence import Case, Reading, adherence, draw_cases, guessing, kept, read, world_frames
-from sgen_ray.evaluation.judge import CLIP_FRAMES, HEIGHT, OFFSETS, WIDTH, Judge, load_judge, motion, save_judge
+from sgen_ray.evaluation.judge import CLIP_FRAMES, HEIGHT, OFFSETS, WIDTH, Judge, load_judge, save_judge
 from sgen_ray.evaluation.judge_training import (
     Clips,
     JudgeSchedule,
@@ -26,6 +26,7 @@ from sgen_ray.evaluation.steadiness import report_frames, steadiness
 from sgen_ray.models.autoencoder import TinyAutoencoder
 from sgen_ray.models.dit import PlannerDiT, RendererDiT
 from sgen_ray.models.inference import TorchDecoder, TorchPlanner, TorchRenderer
+from sgen_ray.models.motion import apparent_motion
 from sgen_ray.models.semantic import PreviewDecoder, SemanticCompressor
 from sgen_ray.models.text import tiny_text_encoder, word_tokenizer
 from sgen_ray.shapes import Grid
@@ -267,10 +268,10 @@ def test_motion_is_read_in_pixels_of_either_scale() -> None:
     x = torch.arange(float(WIDTH))
     clip = torch.stack([torch.sin((x - shift) * 2 * torch.pi / 64) for shift in (0, 1, 2, 3)])
     clip = clip[None, :, None, None].expand(1, 4, 3, HEIGHT, WIDTH)
-    flow = motion(clip)
+    flow = apparent_motion(clip)
     assert flow.shape == (1, 12, HEIGHT // 4, WIDTH // 4)
     across_half, down_half, across_quarter, down_quarter = (part[..., 4:-4, 4:-4] for part in flow.split(3, 1))
     assert float(across_half.mean()) == pytest.approx(1 / 2, rel=0.1)
     assert float(across_quarter.mean()) == pytest.approx(1 / 4, rel=0.1)
     assert float(down_half.abs().max()) < 1e-3 and float(down_quarter.abs().max()) < 1e-3
-    assert torch.allclose(motion(clip.flip(1))[:, :3].flip(1), -flow[:, :3], atol=1e-5)
+    assert torch.allclose(apparent_motion(clip.flip(1))[:, :3].flip(1), -flow[:, :3], atol=1e-5)

@@ -1,6 +1,7 @@
 """Training: each stage learns, slices equal one go, and state survives being cut off."""
 
 import itertools
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -13,10 +14,14 @@ from micro import micro, micro_model
 from safetensors.torch import load_file
 from torch import nn
 
+from sgen_ray.errors import OutputError
+from sgen_ray.models.folder import fingerprint
+from sgen_ray.models.parts import load_part
 from sgen_ray.training.loop import Items, Schedule, Trainer
 from sgen_ray.training.muon import orthogonal
+from sgen_ray.training.pack import provenance
 from sgen_ray.training.recipes import RECIPES
-from sgen_ray.training.run import STAGES
+from sgen_ray.training.run import STAGES, begin, warm
 from sgen_ray.training.state import SHARD_BYTES, load_state, save_state
 
 
@@ -155,6 +160,40 @@ def test_ctrl_c_ends_the_step_and_saves(tmp_path: Path) -> None:
     found = load_state(tmp_path / "state")
     assert found is not None and found[1]["step"] == 4
     assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_a_run_goes_on_from_a_models_weights(model: Path, tmp_path: Path) -> None:
+    begin(tmp_path / "run", model)
+    run = trainer("planner", tmp_path / "run" / "model", tmp_path / "run" / "planner")
+    assert not run.resume()
+    warm(run, tmp_path / "run" / "model")
+    shipped = load_part(model, "planner").state_dict()
+    assert all(torch.equal(run.stage.trained["planner"].state_dict()[k], v) for k, v in shipped.items())
+    assert all(torch.equal(run.ema[f"planner.{k}"], v) for k, v in shipped.items())
+    run.run(60)
+    run.finish(tmp_path / "run" / "model")
+    origin = json.loads((model / "sgen.json").read_text()).get("provenance", {})
+    found = provenance(tmp_path / "run")
+    assert found["started_from"] == fingerprint(model)
+    assert found["stages"].keys() == {*origin.get("stages", {}), "planner"}
+    assert found["stages"]["planner"]["steps"] == run.schedule.steps
+
+
+def test_what_a_stage_went_on_from_stays_in_its_record(tmp_path: Path) -> None:
+    older, old = {"steps": 5}, {"steps": 7, "before": [{"steps": 5}]}
+    record = {"fingerprint": "f", "provenance": {"stages": {"planner": old, "encoder": older}}}
+    (tmp_path / "started_from.json").write_text(json.dumps(record))
+    save_state(tmp_path / "planner" / "state", {}, {"seed": 0, "step": 9, "seconds": 1.0})
+    stages = provenance(tmp_path)["stages"]
+    assert stages["encoder"] == older
+    assert stages["planner"]["steps"] == 9
+    assert stages["planner"]["before"] == [{"steps": 7}, {"steps": 5}]
+
+
+def test_a_folder_with_a_run_of_its_own_is_refused(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    with pytest.raises(OutputError, match="give a new --folder"):
+        begin(tmp_path, model)
 
 
 def test_another_batch_size_is_refused(tmp_path: Path) -> None:

@@ -27,6 +27,9 @@ def train(
     device: Annotated[str | None, typer.Option(help="cpu or cuda; by default a GPU where there is one.")] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
     seed: Annotated[int, typer.Option(help="Of data, noise and initial weights.")] = 0,
+    start: Annotated[
+        str | None, typer.Option("--from", help="A model, by name or folder, whose weights a new run begins with.")
+    ] = None,
     json: o.Json = False,
     quiet: o.Quiet = False,
 ) -> None:
@@ -35,6 +38,8 @@ def train(
     sgen train encoder --minutes 20
 
     sgen train renderer --recipe tiny --minutes 9
+
+    sgen train renderer --from nano --folder runs/longer --minutes 60
 
     The run's folder holds the state, metrics.jsonl, evaluation.jsonl and sample sheets of each stage, and the model so
     far in model/. Stages: encoder, autoencoder, renderer, planner, in this order; renderer and planner may run side by
@@ -45,10 +50,12 @@ def train(
 
     folder = folder or Path("runs") / recipe
     with show.working("the state is saved; run the same command to go on"):
+        from sgen_ray.models.factory import load_factory
         from sgen_ray.training.run import train as run
 
+        origin = load_factory(start).folder if start else None
         with training(stage.value, quiet) as on_step:
-            figures = run(stage.value, recipe, folder, minutes, steps, device, threads, seed, on_step)
+            figures = run(stage.value, recipe, folder, minutes, steps, device, threads, seed, origin, on_step)
     facts = {"stage": stage.value, "folder": str(folder), **{k: round(v, 4) for k, v in figures.items()}}
     show.show_json(facts) if json else show.show_table(facts)
 

@@ -60,15 +60,18 @@ class Flow(nn.Module):
         c_in, c_skip, c_out = self.coefficients(t, x)
         return c_skip * x.float() + c_out * network((c_in * x).to(x.dtype), t).float()
 
-    def loss(self, network: Network, x0: Tensor, eps: Tensor, t: Tensor) -> Tensor:
+    def loss(self, network: Network, x0: Tensor, eps: Tensor, t: Tensor, weight: Tensor | None = None) -> Tensor:
         """Mean squared velocity error of each frame, [B, T]; frames with t = 0 are held and count nothing.
 
         With `sigma_data`, channels count by their deviation: what is large in the latents is large in the picture.
+        weight: [B, T, H, W], how much each place counts.
         """
         error = (self.velocity(network, add_noise(x0, eps, t), t) - (eps - x0)) ** 2
         if self.sigma_data is not None:
-            weight = self.sigma_data / self.sigma_data.mean()
-            error = error * weight.reshape(1, -1, *([1] * (error.ndim - 2)))
+            channels = self.sigma_data / self.sigma_data.mean()
+            error = error * channels.reshape(1, -1, *([1] * (error.ndim - 2)))
+        if weight is not None:
+            error = error * weight.unsqueeze(1)
         return error.transpose(1, 2).flatten(2).mean(2) * (t > 0)
 
 

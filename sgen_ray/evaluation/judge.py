@@ -2,7 +2,7 @@
 that it judges, and is the only one asked whether a film shows what its prompt says.
 
 A clip is four frames over a second and a half: near ones for fast motion, far ones for slow camera moves. Beside the
-frames the network sees how they move, by a formula: left to find that out by itself it learned directions last.
+frames the network sees how they move.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sgen_ray.errors import ModelError
+from sgen_ray.models.motion import apparent_motion
 from sgen_ray.world import ATTRIBUTES
 
 WIDTH, HEIGHT, FPS = 128, 64, 8
@@ -69,7 +70,7 @@ class Judge(nn.Module):
         self.head = nn.Linear(2 * sixteenth, sum(len(classes) for classes in ATTRIBUTES.values()))
 
     def forward(self, clips: Tensor) -> dict[str, Tensor]:
-        x = self.blocks(functional.relu(self.stem(clips.flatten(1, 2)) + self.motion(motion(clips))))
+        x = self.blocks(functional.relu(self.stem(clips.flatten(1, 2)) + self.motion(apparent_motion(clips))))
         logits = self.head(torch.cat((x.mean((2, 3)), x.amax((2, 3))), 1))
         parts = logits.split([len(classes) for classes in ATTRIBUTES.values()], 1)
         return dict(zip(ATTRIBUTES, parts, strict=True))
@@ -89,26 +90,6 @@ class Judge(nn.Module):
         clips = torch.from_numpy(frames[index]).permute(0, 1, 4, 2, 3)
         logits = self.eval()(as_input(clips))
         return {name: values.softmax(1) for name, values in logits.items()}
-
-
-@torch.no_grad()
-def motion(clips: Tensor) -> Tensor:
-    """How clips [N, 4, 3, H, W] move from each frame to the next, at a quarter of the size: [N, 12, H / 4, W / 4].
-
-    Lucas and Kanade's least squares (1981) for x and y apart, at a half and a quarter of the size, in pixels there.
-    """
-    grey, out = clips.mean(2), []
-    for scale in (2, 4):
-        small = functional.avg_pool2d(grey, scale)
-        before, after = small[:, :-1], small[:, 1:]
-        middle = functional.pad((before + after) / 2, (1, 1, 1, 1), mode="replicate")
-        across = (middle[..., 1:-1, 2:] - middle[..., 1:-1, :-2]) / 2
-        down = (middle[..., 2:, 1:-1] - middle[..., :-2, 1:-1]) / 2
-        products = torch.cat([g * f for g in (across, down) for f in (after - before, g)], 1)
-        sums = functional.avg_pool2d(functional.avg_pool2d(products, 4 // scale), 3, 1, 1)
-        x_t, x_x, y_t, y_y = sums.chunk(4, 1)
-        out += [-x_t / (x_x + 1e-3), -y_t / (y_y + 1e-3)]
-    return torch.cat(out, 1).clamp(-3, 3)
 
 
 def as_input(clips: Tensor) -> Tensor:

@@ -1,8 +1,9 @@
 """The tiny models' autoencoder: a fixed linear encoder and a streaming convolutional decoder.
 
 The encoder is a principal component analysis of 4x8x8 pixel blocks: linear, without overlap, ready before any
-training. The decoder is the transposed projection plus a learned residual; two temporal convolutions of three taps
-give it an exact halo of two latent frames on either side, so any run of frames decodes by itself.
+training. The decoder is the transposed projection, mended by a network that sees it at half the size: the four frames
+of a block and the nearest frame of either neighbour, beside features of the latents themselves. Two temporal
+convolutions of three taps give it an exact halo of two latent frames, so any run of frames decodes by itself.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from torch.nn import functional
 from sgen_ray.models.init import keep_scale, zero
 
 HALO = (2, 2)
+MENDING_BLOCKS = 3
 
 
 class ResidualBlock(nn.Module):
@@ -60,8 +62,9 @@ class TinyAutoencoder(ModelMixin, ConfigMixin):
         latent_channels: int = 32,
         temporal_compression: int = 4,
         spatial_compression: int = 8,
-        channels: tuple[int, int, int] = (96, 40, 24),
+        channels: tuple[int, int, int] = (96, 12, 40),
     ) -> None:
+        """channels: of the latents' features, of what is carried over from them, and of the mending network."""
         super().__init__()
         if spatial_compression != 8:
             raise ValueError("TinyAutoencoder decodes at spatial_compression 8")
@@ -70,18 +73,18 @@ class TinyAutoencoder(ModelMixin, ConfigMixin):
         self.register_buffer("mean", torch.zeros(latent_channels))
         self.register_buffer("scale", torch.ones(latent_channels))
         self.register_buffer("sigma_data", torch.ones(latent_channels))
-        wide, middle, narrow = channels
+        wide, carried, inner = channels
         self.mix = TemporalConv(latent_channels, wide, 3)
         self.mix2 = TemporalConv(wide, wide, 1)
-        self.unfold = nn.Conv2d(wide, temporal_compression * middle, 1)
-        last = Upsample(narrow, 3)
-        self.decoder = nn.Sequential(
-            ResidualBlock(middle), Upsample(middle, middle),
-            ResidualBlock(middle), Upsample(middle, narrow),
-            ResidualBlock(narrow), last,
+        self.carry = nn.Conv2d(wide, 16 * carried, 1)
+        seen, last = 12 * (temporal_compression + 2), nn.Conv2d(inner, 12 * temporal_compression, 3, padding=1)
+        self.mend = nn.Sequential(
+            nn.Conv2d(seen + carried, inner, 3, padding=1),
+            *(ResidualBlock(inner) for _ in range(MENDING_BLOCKS)),
+            nn.SiLU(), last,
         )  # fmt: skip
         keep_scale(self)
-        zero(last.conv)
+        zero(last)
 
     @property
     def halo(self) -> tuple[int, int]:
@@ -96,17 +99,23 @@ class TinyAutoencoder(ModelMixin, ConfigMixin):
 
     def decode(self, latents: Tensor) -> Tensor:
         """Frames [B, 3, 4 T, H, W]; exact away from cut edges by `halo`."""
-        batch = len(latents)
-        weight = self.encoder.weight
-        linear = functional.conv_transpose3d(
-            latents / _channels(self.scale) + _channels(self.mean), weight, stride=weight.shape[2:]
-        )
+        block, linear = self.config.temporal_compression, self.decode_linear(latents)
         x = self.mix(latents)
         x = x + self.mix2(functional.silu(x))
-        x = self.unfold(functional.silu(x.transpose(1, 2).flatten(0, 1)))
-        x = x.unflatten(1, (self.config.temporal_compression, -1)).flatten(0, 1)
-        residual = self.decoder(x).unflatten(0, (batch, -1)).transpose(1, 2)
-        return linear + residual
+        carried = functional.pixel_shuffle(self.carry(functional.silu(_frames(x))), 4)
+        # Frames at half the size, block by block: [B, T, block, 12, H / 2, W / 2].
+        half = functional.pixel_unshuffle(linear.transpose(1, 2), 2).unflatten(1, (-1, block))
+        before = torch.cat((half[:, :1, :1], half[:, :-1, -1:]), 1)
+        after = torch.cat((half[:, 1:, :1], half[:, -1:, -1:]), 1)
+        seen = torch.cat((before, half, after), 2).flatten(2, 3).flatten(0, 1)
+        mended = self.mend(torch.cat((seen, carried), 1)).reshape(half.shape)
+        return linear + functional.pixel_shuffle(mended.flatten(1, 2), 2).transpose(1, 2)
+
+    def decode_linear(self, latents: Tensor) -> Tensor:
+        """Frames by the transposed projection alone."""
+        weight = self.encoder.weight
+        components = latents / _channels(self.scale) + _channels(self.mean)
+        return functional.conv_transpose3d(components, weight, stride=weight.shape[2:])
 
     @torch.no_grad()
     def fit_encoder(self, frames: Tensor) -> float:
@@ -135,6 +144,11 @@ class TinyAutoencoder(ModelMixin, ConfigMixin):
         self.scale.copy_(scale)
         self.sigma_data.copy_(deviation * scale)
         return float(values.flip(0)[:count].sum() / values.sum())
+
+
+def _frames(x: Tensor) -> Tensor:
+    """[B, C, T, H, W] -> [B T, C, H, W]."""
+    return x.transpose(1, 2).flatten(0, 1)
 
 
 def _channels(x: Tensor) -> Tensor:

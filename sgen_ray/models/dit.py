@@ -89,6 +89,7 @@ class VideoDiT(ModelMixin, ConfigMixin):
         sampling_shift: how far training and sampler lean towards the noise (see `diffusion.flow.times`).
         sampling_temperature: how much of its noise the sampler begins with (Glow, arXiv 1807.03039, sec. 6); with less
             than all of it, a network that has trained little paints what it is sure of and leaves the speckle out.
+        plan_guidance: how far the renderer is pushed from what it paints without a plan; 1: no push, half the cost.
     """
 
     _supports_gradient_checkpointing = False
@@ -117,6 +118,7 @@ class VideoDiT(ModelMixin, ConfigMixin):
         aligned_plan: bool = False,
         sampling_shift: float = 1.0,
         sampling_temperature: float = 1.0,
+        plan_guidance: float = 1.0,
     ) -> None:
         super().__init__()
         dim = num_attention_heads * attention_head_dim

@@ -16,6 +16,8 @@ from sgen_ray.errors import ModelError
 from sgen_ray.shapes import Grid
 
 FACTS = "sgen.json"
+STARTED = "started_from.json"
+"""In a run's folder: the model that training went on from."""
 PARTS = (
     "autoencoder", "semantic_encoder", "compressor", "preview", "text_encoder", "tokenizer", "renderer", "planner",
 )  # fmt: skip

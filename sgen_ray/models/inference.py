@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,8 @@ from sgen_ray.diffusion.noise import LATENTS, SEMANTIC, frame_noise
 from sgen_ray.errors import PlanError, RequestError
 from sgen_ray.models.autoencoder import TinyAutoencoder
 from sgen_ray.models.dit import Conditioning, VideoDiT
-from sgen_ray.models.planning import guided, plan_segments, preview, shot_clock
+from sgen_ray.models.guidance import guided
+from sgen_ray.models.planning import plan_segments, preview, shot_clock
 from sgen_ray.models.semantic import SemanticCompressor
 from sgen_ray.models.text import encode_text
 from sgen_ray.protocols import OnStep
@@ -71,16 +73,16 @@ class TorchPlanner:
         for number, (start, stop) in enumerate(runs):
             here, clock = shot[:, start:stop], shot_clock(shot[:, start:stop])
             first, last = int(here[0, 0]), int(here[0, -1])
-            conditions = [
+            wanted, other = (
                 Conditioning(
                     text=t[None, first : last + 1].to(self.dtype), text_mask=m[None, first : last + 1],
                     shot=here - first, shot_clock=clock,
                 )
                 for t, m in ((text, mask), (unwanted, unwanted_mask))
-            ]  # fmt: skip
+            )  # fmt: skip
             z[:, :, start:stop] = sample(
                 self.flow,
-                guided(self.network, conditions, request.guidance),
+                guided(self.network, (wanted, other), request.guidance),
                 noise[:, :, start:stop],  # in float32 whatever the network computes in: eight roundings would add up
                 request.plan_steps,
                 self.network.config.sampling_shift,
@@ -144,9 +146,11 @@ class TorchRenderer:
         for frame, latent in inside.items():
             mask[frame], values[frame] = True, latent
         c = self.conditioning(plan, window, outside)
+        assert c.semantic is not None
+        planless = replace(c, semantic=torch.zeros_like(c.semantic))
         x = sample(
             self.flow,
-            self.network.given(c),
+            guided(self.network, (c, planless), self.network.config.plan_guidance),
             self.network.config.sampling_temperature * self._frames(noise),
             plan.request.steps,
             self.network.config.sampling_shift,

@@ -1,15 +1,10 @@
-"""What planning needs around PlannerDiT: the shots' clock, guidance, and the plan seen as thumbnails."""
+"""What planning needs around PlannerDiT: the shots' clock, films in stretches, and the plan seen as thumbnails."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
-from sgen_ray.diffusion.flow import Network
-from sgen_ray.models.dit import Conditioning, VideoDiT
 from sgen_ray.models.semantic import SemanticCompressor
 
 
@@ -36,27 +31,6 @@ def plan_segments(steps: int, length: int, overlap: int) -> list[tuple[int, int]
         stop = min(steps, runs[-1][1] - overlap + length)
         runs.append((stop - length, stop))
     return runs
-
-
-def guided(network: VideoDiT, conditions: Sequence[Conditioning], scale: float) -> Network:
-    """Classifier-free guidance (arXiv 2207.12598) from (wanted, unwanted) conditioning, one forward for both."""
-    wanted, unwanted = conditions
-    if scale == 1.0:
-        return network.given(wanted)
-    assert wanted.text_mask is not None and unwanted.text_mask is not None
-    both = replace(
-        wanted,
-        text=torch.cat((wanted.text, unwanted.text)),
-        text_mask=torch.cat((wanted.text_mask, unwanted.text_mask)),
-        shot=None if wanted.shot is None else wanted.shot.repeat(2, 1),
-        shot_clock=None if wanted.shot_clock is None else wanted.shot_clock.repeat(2, 1, 1),
-    )
-
-    def run(x: Tensor, t: Tensor) -> Tensor:
-        yes, no = network(torch.cat((x, x)), torch.cat((t, t)), both).chunk(2)
-        return no + scale * (yes - no)
-
-    return run
 
 
 def preview(decoder: nn.Module, compressor: SemanticCompressor, z: Tensor) -> Tensor:

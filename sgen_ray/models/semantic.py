@@ -14,16 +14,22 @@ from torch.nn import functional
 
 from sgen_ray.models.autoencoder import ResidualBlock, Upsample
 from sgen_ray.models.init import keep_scale
+from sgen_ray.models.motion import apparent_motion
 
 
 class SemanticEncoder(ModelMixin, ConfigMixin):
-    """Pairs of frames [N, 2, 3, H, W] in -1..1 -> features [N, D, H / 32, W / 32]; a still is a pair of itself."""
+    """Pairs of frames [N, 2, 3, H, W] in -1..1 -> features [N, D, H / 32, W / 32]; a still is a pair of itself.
+
+    motion_scales: besides the two frames the network sees how the picture moves between them (`motion`).
+    """
 
     @register_to_config
-    def __init__(self, feature_channels: int = 64, width: int = 48) -> None:
+    def __init__(self, feature_channels: int = 64, width: int = 48, motion_scales: tuple[int, ...] = ()) -> None:
         super().__init__()
+        self.stem = nn.Conv2d(6, width, 4, 4)
+        self.motion = nn.Conv2d(2 * len(motion_scales), width, 3, padding=1) if motion_scales else None
         self.net = nn.Sequential(
-            nn.Conv2d(6, width, 4, 4), nn.SiLU(),
+            nn.SiLU(),
             nn.Conv2d(width, width, 3, 2, 1), ResidualBlock(width), nn.SiLU(),
             nn.Conv2d(width, 2 * width, 3, 2, 1), ResidualBlock(2 * width), nn.SiLU(),
             nn.Conv2d(2 * width, 2 * width, 3, 2, 1), ResidualBlock(2 * width), nn.SiLU(),
@@ -33,7 +39,10 @@ class SemanticEncoder(ModelMixin, ConfigMixin):
         keep_scale(self)
 
     def forward(self, pairs: Tensor) -> Tensor:
-        return self.norm(self.net(pairs.flatten(1, 2)))
+        x = self.stem(pairs.flatten(1, 2))
+        if self.motion is not None:
+            x = x + self.motion(apparent_motion(pairs, tuple(self.config.motion_scales)).to(x.dtype))
+        return self.norm(self.net(x))
 
     def pair_times(self, steps: int, step_seconds: float) -> Tensor:
         """When the two frames of each step are sampled, [steps, 2] seconds: a quarter and three quarters through."""

@@ -52,3 +52,20 @@ def cut_times(film: Film) -> list[float]:
     for shot in film.shots:
         cuts.append(cuts[-1] + shot.seconds)
     return cuts
+
+
+def subject_cover(films: Sequence[Film], start: Tensor, frames: int, grid: Grid) -> Tensor:
+    """[N, frames, H / 8, W / 8]: the share of each latent cell in the subject's box, from `start` [N] seconds on."""
+    seconds = grid.temporal_compression / grid.fps
+    boxes = world.geometry(films, start[:, None] + (torch.arange(frames) + 0.5) * seconds, grid.width / grid.height)
+    x, y, w, h = boxes.unbind(-1)
+
+    def inside(centre: Tensor, size: Tensor, cells: int) -> Tensor:
+        """Overlap of [centre - size / 2, centre + size / 2] with each of `cells` equal parts of 0..1."""
+        edge = torch.arange(cells) / cells
+        low = torch.maximum((centre - size / 2).unsqueeze(-1), edge)
+        high = torch.minimum((centre + size / 2).unsqueeze(-1), edge + 1 / cells)
+        return (high - low).clamp(min=0) * cells
+
+    rows, columns = inside(y, h, grid.latent_height), inside(x, w, grid.latent_width)
+    return rows.unsqueeze(-1) * columns.unsqueeze(-2)

@@ -13,6 +13,8 @@ from torch import Tensor
 
 RENDERER_MODES = ("none", "first", "prefix", "suffix", "both", "scattered")
 RENDERER_WEIGHTS = (0.5, 0.1, 0.15, 0.08, 0.12, 0.05)
+SHORT_WEIGHTS = (0.8, 0.05, 0.05, 0.03, 0.04, 0.03)
+"""Of the renderer's first steps, on half clips."""
 PLANNER_MODES = ("none", "prefix", "suffix", "span", "outside", "scattered")
 PLANNER_WEIGHTS = (0.55, 0.1, 0.05, 0.1, 0.1, 0.1)
 

@@ -19,7 +19,7 @@ from torch import nn
 
 from sgen_ray import world
 from sgen_ray.errors import OutputError
-from sgen_ray.models.folder import PARTS, load_facts, save_facts
+from sgen_ray.models.folder import PARTS, STARTED, load_facts, save_facts
 from sgen_ray.models.parts import load_part, save_part
 from sgen_ray.models.pipeline import model_index
 
@@ -58,15 +58,25 @@ def halved(module: nn.Module) -> nn.Module:
 
 @cache
 def seen_words() -> frozenset[str]:
-    """Words of training captions; what only held-out captions say, the model has never seen."""
-    films = (world.sample_film(seed, 30) for seed in range(4000))
-    texts = (text for seed, film in enumerate(films) for text in world.captions(film, seed))
+    """Words that the text encoder has read: those of training captions, in either split's wordings."""
+    films = [world.sample_film(seed, 30) for seed in range(4000)]
+    texts = (
+        t
+        for split in ("train", "heldout")
+        for seed, film in enumerate(films)
+        for t in world.captions(film, seed, split)
+    )
     return frozenset(word for text in texts for word in world.tokenise_words(text))
 
 
 def provenance(run: Path) -> dict[str, Any]:
-    """What each stage's own records say: seed, steps, seconds, held-out figures; and the software it ran on."""
-    stages = {}
+    """What each stage's own records say: seed, steps, seconds, held-out figures; and the software it ran on.
+
+    A stage that went on from a model's weights keeps that model's record of it under `before`, newest first.
+    """
+    origin = json.loads((run / STARTED).read_text()) if (run / STARTED).exists() else {}
+    before = origin.get("provenance", {}).get("stages", {})
+    stages = {name: dict(facts) for name, facts in before.items()}
     for state in sorted(run.glob("*/state/state.json")):
         name = state.parent.parent.name
         facts = json.loads(state.read_text())
@@ -78,8 +88,11 @@ def provenance(run: Path) -> dict[str, Any]:
             "seconds": round(facts["seconds"]),
             "held_out": {k: round(v, 4) for k, v in json.loads(lines[-1])["held_out"].items()} if lines else {},
         }
+        if name in before:
+            stages[name]["before"] = [before[name], *before[name].pop("before", [])]
     return {
         "stages": stages,
+        **({"started_from": origin["fingerprint"]} if origin else {}),
         "torch": version("torch"),
         "python": platform.python_version(),
         "machine": platform.machine(),

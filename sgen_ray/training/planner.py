@@ -12,8 +12,9 @@ from torch.nn import functional
 from sgen_ray import world
 from sgen_ray.diffusion.flow import Flow, sample, times
 from sgen_ray.models.dit import Conditioning, PlannerDiT
+from sgen_ray.models.guidance import guided
 from sgen_ray.models.parts import load_part, save_part
-from sgen_ray.models.planning import guided, preview, shot_clock
+from sgen_ray.models.planning import preview, shot_clock
 from sgen_ray.models.semantic import thumbnails
 from sgen_ray.models.text import encode_text
 from sgen_ray.training.data import pairs_at, seeds, shots_of
@@ -144,12 +145,12 @@ class PlannerStage:
         items = self.draw(3, 6, "heldout")
         generator = torch.Generator().manual_seed(6)
         noise = torch.randn(items["z"].shape, generator=generator).to(self.device)
-        conditions = [
+        conditions = (
             self.conditioning(items["shot"], items["text"], items["text_mask"]),
             self.conditioning(
                 items["shot"], self.null_text.expand_as(items["text"]), self.null_mask.expand_as(items["text_mask"])
             ),
-        ]
+        )
         shift = self.recipe.planner["sampling_shift"]
         planned = sample(self.flow, guided(self.network, conditions, 2.5), noise, 12, shift)
         rows = []

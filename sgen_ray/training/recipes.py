@@ -30,6 +30,9 @@ class Recipe:
     text_length: int = 32
     clip: int = 8
     """Latent frames of a renderer's training clip."""
+    short_steps: int = 0
+    """Renderer steps at first on half clips, most of them with nothing held: what things look like is learned from many
+    scenes, how they move from longer ones."""
     joint_steps: int = 0
     """Renderer steps during which the compressor trains along; then it is frozen and the planner may begin.
 
@@ -39,7 +42,10 @@ class Recipe:
     joint_start: int = 0
     """First joint step; a renderer that reads the plan has something to teach."""
     semantic_noise: float = 0.6
-    """sigma = semantic_noise * U(0, 1) on the plan in training (as RAE does; the paper does not say how much)."""
+    """sigma = semantic_noise * U(0, 1) on the plan in the encoder's training (as RAE does; the paper does not say how
+    much)."""
+    renderer_noise: float = 0.4
+    """The same in the renderer's training."""
     kl_weight: float = 1e-3
     max_shots: int = 8
     max_seconds: int = 60
@@ -54,20 +60,22 @@ def nano() -> Recipe:
         name="nano",
         grid=grid,
         text={"width": 96, "layers": 2, "heads": 4},
-        semantic_encoder={"feature_channels": 64, "width": 40},
+        semantic_encoder={"feature_channels": 64, "width": 40, "motion_scales": (2, 4, 8)},
         compressor={"feature_channels": 64, "semantic_channels": 8, "hidden": 96},
         preview={"semantic_channels": 8, "width": 32},
-        autoencoder={"latent_channels": 32, "channels": (96, 40, 24)},
-        renderer=_renderer(grid, heads=3, head=48, layers=6, ffn=400, text=96, refiner=40),
+        autoencoder={"latent_channels": 32, "channels": (96, 12, 40)},
+        renderer=_renderer(grid, heads=3, head=48, layers=6, ffn=400, text=96, refiner=40)
+        | {"sampling_temperature": 0.8, "sampling_shift": 12.0, "plan_guidance": 2.0},
         planner=_planner(grid, heads=4, head=32, layers=5, ffn=224, text=96),
         schedules={
             "encoder": Schedule(steps=1200, batch=24, learning_rate=1.5e-3, replay=3072, fresh=8),
-            "autoencoder": Schedule(steps=2000, batch=4, learning_rate=2e-3, replay=384, fresh=1),
+            "autoencoder": Schedule(steps=12000, batch=2, learning_rate=6e-4, replay=512, fresh=1),
             "renderer": Schedule(
                 steps=6000, batch=8, learning_rate=2.5e-3, muon_rate=0.015, decay=0.5, ema=0.99, replay=2048, fresh=1
             ),
             "planner": Schedule(steps=8000, batch=6, learning_rate=3e-3, decay=0.4, ema=0.995, replay=320, fresh=1),
         },
+        short_steps=4500,
     )
 
 
@@ -80,15 +88,15 @@ def tiny() -> Recipe:
         name="tiny",
         grid=grid,
         text={"width": 192, "layers": 3, "heads": 6},
-        semantic_encoder={"feature_channels": 128, "width": 64},
+        semantic_encoder={"feature_channels": 128, "width": 64, "motion_scales": (2, 4, 8)},
         compressor={"feature_channels": 128, "semantic_channels": 8, "hidden": 192},
         preview={"semantic_channels": 8, "width": 48},
-        autoencoder={"latent_channels": 32, "channels": (160, 64, 40)},
+        autoencoder={"latent_channels": 32, "channels": (160, 16, 64)},
         renderer=_renderer(grid, heads=4, head=64, layers=9, ffn=1024, text=192, refiner=64),
         planner=_planner(grid, heads=4, head=48, layers=7, ffn=768, text=192),
         schedules={
             "encoder": Schedule(steps=4000, batch=128, learning_rate=1e-3),
-            "autoencoder": Schedule(steps=4000, batch=24, learning_rate=1e-3),
+            "autoencoder": Schedule(steps=12000, batch=32, learning_rate=6e-4),
             "renderer": Schedule(steps=20000, batch=48, learning_rate=8e-4, warmup=200, ema=0.9995),
             "planner": Schedule(steps=12000, batch=32, learning_rate=8e-4, warmup=200, ema=0.9995),
         },

@@ -14,15 +14,24 @@ from sgen_ray.models.dit import Conditioning, RendererDiT
 from sgen_ray.models.parts import load_part, save_part
 from sgen_ray.models.semantic import SemanticCompressor, kl_divergence
 from sgen_ray.models.text import encode_text
-from sgen_ray.training.data import cut_times, frames_at, pairs_at, seeds, shots_of
+from sgen_ray.training.data import cut_times, frames_at, pairs_at, seeds, shots_of, subject_cover
 from sgen_ray.training.encoder import set_normalisation
-from sgen_ray.training.holding import RENDERER_MODES, RENDERER_WEIGHTS, draw_time, held_frames, pick_modes
+from sgen_ray.training.holding import (
+    RENDERER_MODES,
+    RENDERER_WEIGHTS,
+    SHORT_WEIGHTS,
+    draw_time,
+    held_frames,
+    pick_modes,
+)
 from sgen_ray.training.loop import Items
 from sgen_ray.training.recipes import Recipe
 from sgen_ray.training.sheets import save_rows
 
-TEXT_DROPOUT, PLAN_DROPOUT, ANCHOR_SHARE, ANCHORS = 0.3, 0.08, 0.3, 4
+TEXT_DROPOUT, PLAN_DROPOUT, ANCHOR_SHARE, SHORT_ANCHOR_SHARE, ANCHORS = 0.3, 0.08, 0.3, 0.1, 4
 SHOTS_A_CLIP = 3
+SUBJECT_WEIGHT = 3.0
+"""How much more than the landscape the subject's place counts in the loss; people look there, and it is small."""
 
 
 class RendererStage:
@@ -96,6 +105,7 @@ class RendererStage:
             "anchor_times": ((anchor_start - start[:, None]) / seconds).round().to(self.device),
             "anchor_shot": (shot[:, clip // 2, None] - first).expand(-1, ANCHORS).clone().to(self.device),
             "features": self.encoder(pairs.flatten(0, 1)).unflatten(0, (count, -1)),
+            "subject": subject_cover(films, start, clip, grid).to(self.device),
             "shot": (shot - first).clamp(max=SHOTS_A_CLIP - 1).to(self.device),
             "text": text.unflatten(0, (count, -1)),
             "text_mask": mask.unflatten(0, (count, -1)),
@@ -123,8 +133,9 @@ class RendererStage:
         )  # fmt: skip
 
     def loss(self, items: Items, generator: torch.Generator, step: int) -> tuple[Tensor, dict[str, float]]:
-        items = dict(items)
-        count, frames = len(items["latents"]), self.recipe.clip
+        short = step < self.recipe.short_steps
+        items = self._half(items, generator) if short else dict(items)
+        count, frames = items["latents"].shape[0], items["latents"].shape[2]
         begin, end = self.recipe.joint_start, self.recipe.joint_start + self.recipe.joint_steps
         joint = begin <= step < end
         if step == end > begin:
@@ -135,23 +146,37 @@ class RendererStage:
             return torch.rand(shape, generator=generator).to(plan)
 
         noise = torch.randn(plan.shape, generator=generator).to(plan)
-        plan = plan + self.recipe.semantic_noise * random(count, 1, 1, 1, 1) * noise
+        plan = plan + self.recipe.renderer_noise * random(count, 1, 1, 1, 1) * noise
         plan = plan * (random(count, 1, 1, 1, 1) >= PLAN_DROPOUT)
         drop = random(count) < TEXT_DROPOUT
         items["text"], items["text_mask"] = self._without_text(items, drop)
         anchors = int(torch.randint(1, ANCHORS + 1, (), generator=generator))
-        anchors = anchors if float(random(1)) < ANCHOR_SHARE else 0
-        modes = pick_modes(RENDERER_MODES, RENDERER_WEIGHTS, count, generator)
+        anchors = anchors if float(random(1)) < (SHORT_ANCHOR_SHARE if short else ANCHOR_SHARE) else 0
+        modes = pick_modes(RENDERER_MODES, SHORT_WEIGHTS if short else RENDERER_WEIGHTS, count, generator)
         held = torch.stack([held_frames(mode, frames, generator) for mode in modes]).to(self.device)
         t = draw_time(count, generator, self.recipe.renderer["sampling_shift"]).to(self.device)
         t = t[:, None].expand(-1, frames).masked_fill(held, 0.0)
         first = self.grid.unit * int(torch.randint(2, (), generator=generator))
         c = self.conditioning(items, plan, first, anchors)
         eps = torch.randn(items["latents"].shape, generator=generator).to(plan)
-        each = self.flow.loss(self.network.given(c), items["latents"], eps, t)
+        weight = 1 + (SUBJECT_WEIGHT - 1) * items["subject"]
+        each = self.flow.loss(self.network.given(c), items["latents"], eps, t, weight / weight.mean())
         flow = each.sum() / (~held).sum()
         total = flow + (self.recipe.kl_weight * 0.1 * kl if joint else 0.0)
         return total, {"flow": flow.item(), "kl": kl.item()}
+
+    def _half(self, items: Items, generator: torch.Generator) -> Items:
+        """Either half of the clips. Halves begin on `Grid.unit`, and so do their spans and plan steps."""
+        half = self.recipe.clip // 2
+        steps = half // self.grid.semantic_stride
+        k = int(torch.randint(2, (), generator=generator))
+        out = dict(items)
+        out["latents"] = items["latents"][:, :, k * half : (k + 1) * half]
+        out["features"] = items["features"][:, k * steps : (k + 1) * steps]
+        for name in ("shot", "subject"):
+            out[name] = items[name][:, k * half : (k + 1) * half]
+        out["anchor_times"] = items["anchor_times"] - k * half
+        return out
 
     def _without_text(self, items: Items, drop: Tensor) -> tuple[Tensor, Tensor]:
         """Text with the dropped items' shots at the null embedding."""
@@ -193,6 +218,10 @@ class RendererStage:
             c = self.conditioning(items, plan, 0, ANCHORS if mode == "anchors" else 0)
             each = self.flow.loss(self.network.given(c), items["latents"], eps, t)
             figures[f"loss_{mode}"] = (each.sum() / (t > 0).sum()).item()
+            if mode == "none":
+                cover = items["subject"]
+                there = self.flow.loss(self.network.given(c), items["latents"], eps, t, cover / cover.mean())
+                figures["loss_subject"] = (there.sum() / (t > 0).sum()).item()
         return figures
 
     def sheet(self, path: Path) -> None:
@@ -202,8 +231,9 @@ class RendererStage:
         plan, _ = self._plan(items, generator, False)
         noise = torch.randn(items["latents"].shape, generator=generator).to(self.device)
         rows = []
-        c, shift = self.conditioning(items, plan, 0), self.recipe.renderer["sampling_shift"]
-        painted = sample(self.flow, self.network.given(c), noise, 8, shift)
+        c, recipe = self.conditioning(items, plan, 0), self.recipe.renderer
+        noise = recipe.get("sampling_temperature", 1.0) * noise
+        painted = sample(self.flow, self.network.given(c), noise, 8, recipe["sampling_shift"])
         for truth, ours in zip(items["latents"], painted, strict=True):
             for latents in (truth, ours):
                 rows.append(self.autoencoder.decode(latents[None])[0, :, 2::6].clamp(-1, 1))

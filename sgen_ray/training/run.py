@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from sgen_ray.errors import ModelError, RequestError
+from sgen_ray.errors import ModelError, OutputError, RequestError
+from sgen_ray.models.folder import PARTS, STARTED, fingerprint, load_facts
+from sgen_ray.models.parts import load_part
 from sgen_ray.training.autoencoder import AutoencoderStage
 from sgen_ray.training.encoder import EncoderStage
 from sgen_ray.training.loop import Stage, Trainer
@@ -33,11 +37,14 @@ def train(
     device: str | None = None,
     threads: int | None = None,
     seed: int = 0,
+    start: Path | None = None,
     on_step: Callable[[int, int, dict[str, float]], None] | None = None,
 ) -> dict[str, float]:
     """Train one stage for `minutes` or until its schedule ends, then evaluate and export to `folder`/model.
 
     State, metrics.jsonl, evaluation.jsonl and sample sheets lie in `folder`/<stage>. Returns the held-out figures.
+
+    start: a model folder to go on from with a fresh optimiser; a run that has state of its own goes on from that.
     """
     if stage not in STAGES:
         raise RequestError(f"unknown stage {stage!r}: choose one of {', '.join(STAGES)}")
@@ -49,8 +56,35 @@ def train(
     torch.manual_seed(seed)
     plan = RECIPES[recipe]()
     schedule = replace(plan.schedules[stage], **({"steps": steps} if steps else {}))
+    if start is not None:
+        begin(folder, start)
     trainee = STAGES[stage](plan, folder / "model", device)
     trainer = Trainer(trainee, schedule, folder / stage, seed)
-    trainer.resume()
+    if not trainer.resume() and (folder / STARTED).exists():
+        warm(trainer, folder / "model")
     trainer.run(minutes * 60, on_step)
     return trainer.finish(folder / "model")
+
+
+def begin(folder: Path, start: Path) -> None:
+    """Put the model of `start` into a new run's folder, with a note of where it comes from."""
+    if (folder / STARTED).exists():
+        return
+    if (folder / "model").exists():
+        raise OutputError(f"{folder} holds a run that began from nothing; give a new --folder to go on from {start}")
+    facts = load_facts(start)
+    folder.mkdir(parents=True, exist_ok=True)
+    fresh = folder / "model.new"
+    shutil.rmtree(fresh, ignore_errors=True)
+    shutil.copytree(start, fresh)
+    fresh.rename(folder / "model")
+    record = {"fingerprint": fingerprint(start), "provenance": facts.get("provenance", {})}
+    (folder / STARTED).write_text(json.dumps(record, indent=1))
+
+
+def warm(trainer: Trainer, model: Path) -> None:
+    """Give a run's first step the weights of the stage's parts that lie in `model`."""
+    for name, module in trainer.stage.trained.items():
+        if name in PARTS:
+            module.load_state_dict(load_part(model, name).state_dict())
+    trainer.ema = {name: p.detach().clone() for name, p in trainer.stage.trained.state_dict().items()}

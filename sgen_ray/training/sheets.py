@@ -27,4 +27,5 @@ def save_rows(path: Path, rows: Sequence[Tensor], scale: int = 1) -> None:
     if scale > 1:
         image = image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
     path.parent.mkdir(parents=True, exist_ok=True)
-    image.save(path)
+    # 256 colours: a third of the bytes, and nobody can tell.
+    image.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
