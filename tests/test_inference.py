@@ -1,6 +1,7 @@
 """Planner, renderer and decoder on weights a few kilobytes small: the same film whoever makes it."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -194,3 +195,11 @@ def test_a_truncated_part_is_named_in_one_line(factory: FolderFactory, tmp_path:
     shutil.rmtree(folder / "planner")
     with pytest.raises(ModelError, match="planner"):
         load_factory(str(folder))
+
+
+def test_parts_load_in_several_threads_at_once(factory: FolderFactory) -> None:
+    """As planner and renderers of an in-process engine do."""
+    with ThreadPoolExecutor(6) as pool:
+        loads = [pool.submit(load) for load in (factory.planner, factory.renderer, factory.decoder) * 4]
+        for load in loads:
+            load.result()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,9 @@ import torch
 from torch import nn
 
 from sgen_ray.errors import ModelError
+
+_LOADING = threading.Lock()
+"""Loaders switch torch's default device to "meta" for the whole process: two at a time take each other's weights."""
 
 
 def save_part(folder: Path, name: str, part: Any) -> None:
@@ -25,7 +29,8 @@ def load_part(folder: Path, name: str, device: str | torch.device = "cpu", dtype
     try:
         kind = _class(name)
         how = {} if name == "tokenizer" else {"dtype" if name == "text_encoder" else "torch_dtype": dtype}
-        part = kind.from_pretrained(where, local_files_only=True, **how)
+        with _LOADING:
+            part = kind.from_pretrained(where, local_files_only=True, **how)
     except Exception as error:  # every loader has its own errors for a broken file; all mean the same to a person
         line = " ".join(str(error).split())[:160]
         raise ModelError(f"the model's {name} in {where} cannot be loaded ({line}): restore the folder") from None
