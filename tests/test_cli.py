@@ -231,7 +231,7 @@ from toy_model import ToyFactory
 from sgen_ray import orders
 from sgen_ray.cli.main import main
 from sgen_ray.engine import config
-api.load_factory = lambda name: ToyFactory(pause={pause})
+orders.load_factory = lambda name: ToyFactory(pause={pause})
 config.EngineConfig = functools.partial(config.EngineConfig, in_process=True)
 sys.exit(main(sys.argv[1:]))
 """

@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sgen_ray.cli import options as o
+from sgen_ray.errors import RequestError
 
 if TYPE_CHECKING:
     from sgen_ray.media.encode import Encoding
     from sgen_ray.world import Film
 
+LONGEST = 60
+"""Seconds of the longest clip."""
 _CHUNK_PIXELS = 1 << 23
 """Pixels drawn and encoded in one go: 64 frames of 512x256, and never more than some hundred MiB."""
 
@@ -51,6 +54,8 @@ def world(
     begin = time.perf_counter()
     with show.working("nothing was written"):
         any_grid = Grid(512, 256, fps=24, latent_channels=1, semantic_channels=1, semantic_height=1, semantic_width=1)
+        if seconds > LONGEST:
+            raise RequestError(f"seconds is {seconds:g}; use a number from 1 to {LONGEST}")
         request = make_request(prompt, seconds=seconds, size=size, fps=fps, seed=seed, model="world", grid=any_grid)
         output = writable_file(output, (".mp4",), space_for(request))
         if sheet is not None:
