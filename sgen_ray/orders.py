@@ -17,9 +17,9 @@ from sgen_ray.models.factory import load_factory
 from sgen_ray.paths import default_store
 from sgen_ray.protocols import ModelFactory
 from sgen_ray.request import make_request
-from sgen_ray.revision import Revision, Tokens
+from sgen_ray.revision import Revision
 from sgen_ray.story import read_story
-from sgen_ray.types import Plan, Shot, VideoRequest
+from sgen_ray.types import Plan, Shot, Tokens, VideoRequest
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sgen_ray.shapes import Grid
-from sgen_ray.types import Latents, Plan, Segment, VideoRequest, Window
+from sgen_ray.types import Latents, Plan, Segment, Tokens, VideoRequest, Window
 
 OnStep = Callable[[int, int], None]
 """Called as on_step(done, total) after each finished sampler step; it may raise `Cancelled` to stop."""
@@ -24,7 +24,7 @@ class Planner(Protocol):
         self,
         request: VideoRequest,
         on_step: OnStep | None = None,
-        held: Mapping[int, NDArray[np.float32]] | None = None,
+        held: Mapping[int, Tokens] | None = None,
     ) -> Plan:
         """The whole film's plan, the same for the same arguments. `held` maps a semantic step to its known tokens
         [h, w, C], which come back as given."""

@@ -41,6 +41,7 @@ def make_request(
     negative_prompt: str = VideoRequest.negative_prompt,
     model: str = VideoRequest.model,
     max_prompt: int = MAX_PROMPT,
+    max_seconds: float = MAX_SECONDS,
 ) -> VideoRequest:
     """A valid request, or one `RequestError` naming what to change.
 
@@ -50,9 +51,10 @@ def make_request(
         seconds: length of the film; by default the sum of the shots, or a minute without any.
         size: of the film as "WxH" or (width, height), even numbers; by default `default_size(grid)`.
         fps: of the film; by default the grid's own.
+        max_seconds: where less than `MAX_SECONDS` can be made.
     """
     told = None if prompt is None and shots else _prompt(prompt or "", "the prompt", max_prompt)
-    storyboard = _storyboard(told, shots, seconds, MAX_SECONDS, max_prompt)
+    storyboard = _storyboard(told, shots, seconds, min(max_seconds, MAX_SECONDS), max_prompt)
     width, height = default_size(grid) if size is None else parse_size(size)
     return VideoRequest(
         shots=storyboard,

@@ -9,13 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-import numpy as np
-from numpy.typing import NDArray
-
 from sgen_ray.errors import RequestError
-from sgen_ray.types import Plan, Shot
-
-Tokens = NDArray[np.float32]
+from sgen_ray.types import Plan, Shot, Tokens
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from sgen_ray.shapes import Grid
 
 Latents = NDArray[np.float32]
+Tokens = NDArray[np.float32]
+"""Of one semantic step: [h, w, C]."""
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,7 @@ BAD = [
     ({"seconds": 0}, "from 1 to 1200"),
     ({"seconds": 1201}, "from 1 to 1200"),
     ({"seconds": float("nan")}, "from 1 to 1200"),
+    ({"seconds": 20, "max_seconds": 10}, "from 1 to 10"),
     ({"size": "513x256"}, "use 514x256"),
     ({"size": "512"}, "like 512x256"),
     ({"size": "512x256\n99"}, "like 512x256"),

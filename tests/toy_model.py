@@ -14,7 +14,7 @@ from sgen_ray.engine.runtime import WorkerDied
 from sgen_ray.errors import ModelError
 from sgen_ray.protocols import OnStep
 from sgen_ray.shapes import Grid
-from sgen_ray.types import Latents, Plan, Segment, Shot, VideoRequest, Window
+from sgen_ray.types import Latents, Plan, Segment, Shot, Tokens, VideoRequest, Window
 
 GRID = Grid(
     width=32, height=16, fps=8, latent_channels=3, semantic_channels=4, semantic_height=1, semantic_width=2
@@ -107,7 +107,7 @@ class ToyPlanner:
         self,
         request: VideoRequest,
         on_step: OnStep | None = None,
-        held: Mapping[int, NDArray[np.float32]] | None = None,
+        held: Mapping[int, Tokens] | None = None,
     ) -> Plan:
         if self._factory.planner_crashes and self._factory.first_time("planner crashed"):
             self._factory.die()

@@ -13,12 +13,6 @@ Source = Annotated[
     Path,
     typer.Argument(help="A plan, or a film whose plan is still in the store.", metavar="PLAN|FILM", show_default=False),
 ]
-Steps = Annotated[
-    int | None, typer.Option(help="Sampler steps a window; by default as the film had.", show_default=False)
-]
-Moved = Annotated[
-    str | None, typer.Option(help="The model that made the film, if its folder has moved.", show_default=False)
-]
 KeptPlan = Annotated[Path | None, typer.Option(help="Also write the new plan (.arrow).", show_default=False)]
 
 
@@ -28,8 +22,8 @@ def edit(
     shot: Annotated[int, typer.Option(help="Which shot, counted from 1.")] = 1,
     size: o.Size = None,
     fps: o.Fps = None,
-    steps: Steps = None,
-    model: Moved = None,
+    steps: o.OwnSteps = None,
+    model: o.OwnModel = None,
     renderers: o.Renderers = None,
     store: o.Store = None,
     output: o.Film = Path("film.mp4"),
@@ -65,8 +59,8 @@ def extend(
     seconds: Annotated[float, typer.Option(help="How much longer; the whole film is at most 1200.")] = 10.0,
     size: o.Size = None,
     fps: o.Fps = None,
-    steps: Steps = None,
-    model: Moved = None,
+    steps: o.OwnSteps = None,
+    model: o.OwnModel = None,
     renderers: o.Renderers = None,
     store: o.Store = None,
     output: o.Film = Path("film.mp4"),

@@ -36,10 +36,16 @@ Fps = Annotated[
 ]
 Seed = Annotated[int, typer.Option(help="Another seed, another film; the same seed, the same film.")]
 Steps = Annotated[int, typer.Option(help="Sampler steps a window: more is slower and finer.")]
+OwnSteps = Annotated[
+    int | None, typer.Option(help="Sampler steps a window; by default as the plan says.", show_default=False)
+]
 PlanSteps = Annotated[int, typer.Option(help="Sampler steps of the plan.")]
 Guidance = Annotated[float, typer.Option(help="How closely the plan follows the prompt.")]
 Negative = Annotated[str, typer.Option("--negative", help="What the film should not show.", show_default=False)]
 Model = Annotated[str, typer.Option(help="A model that comes with sgen (sgen info lists them) or a model folder.")]
+OwnModel = Annotated[
+    str | None, typer.Option(help="The model that made the plan, if its folder has moved.", show_default=False)
+]
 Renderers = Annotated[
     int | None,
     typer.Option(help="Renderers at work; by default as many as the machine feeds.", min=1, show_default=False),

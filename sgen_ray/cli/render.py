@@ -14,12 +14,8 @@ def render(
     plan: Annotated[Path, typer.Argument(help="A plan that sgen plan has made.", metavar="PLAN")],
     size: o.Size = None,
     fps: o.Fps = None,
-    steps: Annotated[
-        int | None, typer.Option(help="Sampler steps a window; by default as the plan says.", show_default=False)
-    ] = None,
-    model: Annotated[
-        str | None, typer.Option(help="The model that made the plan, if its folder has moved.", show_default=False)
-    ] = None,
+    steps: o.OwnSteps = None,
+    model: o.OwnModel = None,
     renderers: o.Renderers = None,
     store: o.Store = None,
     output: o.Film = Path("film.mp4"),

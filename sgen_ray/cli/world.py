@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sgen_ray.cli import options as o
-from sgen_ray.errors import RequestError
 
 if TYPE_CHECKING:
     from sgen_ray.media.encode import Encoding
@@ -54,9 +53,9 @@ def world(
     begin = time.perf_counter()
     with show.working("nothing was written"):
         any_grid = Grid(512, 256, fps=24, latent_channels=1, semantic_channels=1, semantic_height=1, semantic_width=1)
-        if seconds > LONGEST:
-            raise RequestError(f"seconds is {seconds:g}; use a number from 1 to {LONGEST}")
-        request = make_request(prompt, seconds=seconds, size=size, fps=fps, seed=seed, model="world", grid=any_grid)
+        request = make_request(
+            prompt, seconds=seconds, size=size, fps=fps, seed=seed, model="world", grid=any_grid, max_seconds=LONGEST
+        )
         output = writable_file(output, (".mp4",), space_for(request))
         if sheet is not None:
             sheet = writable_file(sheet, (".png",))

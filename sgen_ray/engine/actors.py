@@ -23,7 +23,7 @@ from sgen_ray.measures import measure
 from sgen_ray.media.encode import Encoding, encode
 from sgen_ray.shapes import Grid
 from sgen_ray.stitching import Blend
-from sgen_ray.types import Latents, Plan, RenderedWindow, Segment, VideoRequest, Window
+from sgen_ray.types import Latents, Plan, RenderedWindow, Segment, Tokens, VideoRequest, Window
 
 Canceled = Callable[[], bool]
 
@@ -83,9 +83,7 @@ class Planner:
         self._planner = self._factory.planner(self._device, self._threads)
         return None, None
 
-    def plan(
-        self, request: VideoRequest, held: Mapping[int, NDArray[np.float32]] | None = None
-    ) -> tuple[tuple[float, Plan], None]:
+    def plan(self, request: VideoRequest, held: Mapping[int, Tokens] | None = None) -> tuple[tuple[float, Plan], None]:
         """Seconds that it took, and the plan."""
         began = time.perf_counter()
         plan = self._planner.plan(request, self._steps.begin("plan", 0), held)

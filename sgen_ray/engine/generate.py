@@ -5,7 +5,7 @@ Whatever is finished is in the store, so any run may be cut off anywhere, and th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -18,13 +18,13 @@ from sgen_ray.engine.crew import Crew, Task
 from sgen_ray.engine.events import FilmFinished, FilmStarted, OnEvent, SegmentEncoded, WindowFinished
 from sgen_ray.engine.film import Film, Todo, cut, join, lay_out, to_do
 from sgen_ray.engine.stored import stored_segment
-from sgen_ray.engine.studio import Held, Studio, opened
+from sgen_ray.engine.studio import Studio, opened
 from sgen_ray.engine.watch import Watch
 from sgen_ray.jobs.artifacts import Artifacts
 from sgen_ray.media.live import LivePlaylist
 from sgen_ray.paths import space_for, writable_file
 from sgen_ray.protocols import ModelFactory
-from sgen_ray.types import Plan, Video, VideoRequest, Window
+from sgen_ray.types import Plan, Tokens, Video, VideoRequest, Window
 
 
 def generate_film(
@@ -35,7 +35,7 @@ def generate_film(
     store: str | Path,
     engine: EngineConfig | None = None,
     plan: Plan | None = None,
-    held: Held = None,
+    held: Mapping[int, Tokens] | None = None,
     live: Path | None = None,
     on_event: OnEvent | None = None,
 ) -> Video:
@@ -108,7 +108,7 @@ def make_plan(
     factory: ModelFactory,
     *,
     store: str | Path,
-    held: Held = None,
+    held: Mapping[int, Tokens] | None = None,
     engine: EngineConfig | None = None,
     on_event: OnEvent | None = None,
 ) -> Plan:
@@ -191,8 +191,6 @@ def _paint(film: Film, todo: Todo, studio: Studio, renderers: Crew, ready: Calla
                 encoded += 1
                 decoding -= 1
                 ready(index)
-                if index == 0:
-                    watch.playable()
                 watch.tell(SegmentEncoded(index, encoded, len(film.parts)))
         blended.sort(key=lambda task: task.index)
         while blended and decoding < most:

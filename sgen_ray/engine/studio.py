@@ -26,10 +26,7 @@ from sgen_ray.jobs.artifacts import Artifacts
 from sgen_ray.jobs.fingerprints import local_backend, plan_fingerprint
 from sgen_ray.jobs.plan_file import plan_from_bytes, plan_to_bytes
 from sgen_ray.protocols import ModelFactory
-from sgen_ray.types import Plan, VideoRequest
-
-Held = Mapping[int, NDArray[np.float32]] | None
-"""Semantic steps of a plan that are known, with their tokens [h, w, C]."""
+from sgen_ray.types import Plan, Tokens, VideoRequest
 
 STOP_WITHIN = 5.0
 """Seconds that running calls are given to stop at their next step before their processes are ended."""
@@ -56,7 +53,7 @@ class Studio:
         self._crews: list[Crew] = []
         self._looked = 0.0
 
-    def stored_plan(self, request: VideoRequest, held: Held = None) -> Plan | None:
+    def stored_plan(self, request: VideoRequest, held: Mapping[int, Tokens] | None = None) -> Plan | None:
         """The plan of an earlier run of the same request, whatever its size, frame rate and rendering steps were."""
         data = self.artifacts.get("plan", plan_fingerprint(request, self.model, self.backend, held))
         try:
@@ -86,7 +83,7 @@ class Studio:
         arguments = (spec, encoding, self.artifacts.uri, joined)
         return self._crew("stitcher", actors.Stitcher, arguments, Demand())
 
-    def make_plan(self, planner: Crew, request: VideoRequest, held: Held = None) -> Plan:
+    def make_plan(self, planner: Crew, request: VideoRequest, held: Mapping[int, Tokens] | None = None) -> Plan:
         """Plans and stores the plan. The planner is let go: its GPU is needed for a renderer."""
         planner.submit(Task("plan", 0, (request, held)))
         seconds, plan = next(done.result for done in list(self.finished()))

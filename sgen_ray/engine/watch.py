@@ -31,8 +31,6 @@ class Watch:
         self._began = time.perf_counter()
         self._spans: dict[Phase, tuple[float, float]] = {}
         self._begun: set[Phase] = set()
-        self._busy: dict[Phase, float] = {}
-        self._playable: float | None = None
         self.timeline: list[Span] = []
         self._looked = 0.0
         self.peak_memory = 0
@@ -69,7 +67,6 @@ class Watch:
         self.timeline.append(Span(phase, index, worker, max(0.0, end - seconds), end))
         self.begin(phase)
         self._span(phase, now - seconds, now)
-        self._busy[phase] = self._busy.get(phase, 0.0) + seconds
 
     def finished(self, phase: Phase) -> None:
         start, stop = self._spans[phase]
@@ -82,14 +79,13 @@ class Watch:
             self._looked = time.perf_counter()
 
     def wall(self) -> dict[str, float]:
-        spans = {str(phase): stop - start for phase, (start, stop) in self._spans.items()}
-        busy = {f"{phase}_busy": seconds for phase, seconds in self._busy.items()}
-        first = {} if self._playable is None else {"playable": self._playable}
-        return {**spans, **busy, **first, "total": time.perf_counter() - self._began}
-
-    def playable(self) -> None:
-        """The first segment is stored."""
-        self._playable = time.perf_counter() - self._began
+        figures = {str(phase): stop - start for phase, (start, stop) in self._spans.items()}
+        for span in self.timeline:
+            busy = f"{span.phase}_busy"
+            figures[busy] = figures.get(busy, 0.0) + span.stop - span.start
+            if (span.phase, span.index) == ("encode", 0):
+                figures["playable"] = span.stop
+        return {**figures, "total": time.perf_counter() - self._began}
 
     def utilisation(self, renderers: int) -> float | None:
         """Share of the time, from the first window's or segment's begin to the last one's end, that renderers painted

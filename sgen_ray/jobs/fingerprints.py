@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from sgen_ray.types import Latents, Plan, VideoRequest, Window
+from sgen_ray.types import Latents, Plan, Tokens, VideoRequest, Window
 
 # Raised when the engine's own arithmetic changes: which part of the plan a window sees, or how overlaps are blended.
 ENGINE_VERSION = 1
@@ -78,7 +77,7 @@ def _plain(value: Any) -> Any:
 
 
 def plan_fingerprint(
-    request: VideoRequest, model: str, backend: Backend, held: Mapping[int, NDArray[np.float32]] | None = None
+    request: VideoRequest, model: str, backend: Backend, held: Mapping[int, Tokens] | None = None
 ) -> str:
     """Of a plan: not of the finished film's size and frame rate, nor of the renderer's steps. `held` are the known
     tokens, by semantic step."""

@@ -26,7 +26,7 @@ from sgen_ray.models.semantic import SemanticCompressor
 from sgen_ray.models.text import encode_text
 from sgen_ray.protocols import OnStep
 from sgen_ray.shapes import Grid
-from sgen_ray.types import Latents, Plan, Segment, VideoRequest, Window
+from sgen_ray.types import Latents, Plan, Segment, Tokens, VideoRequest, Window
 
 PARTS = 3
 """A film too long to plan at once is planned in stretches; a third of each is held from the one before."""
@@ -51,7 +51,7 @@ class TorchPlanner:
         self,
         request: VideoRequest,
         on_step: OnStep | None = None,
-        held: Mapping[int, NDArray[np.float32]] | None = None,
+        held: Mapping[int, Tokens] | None = None,
     ) -> Plan:
         grid = self.grid
         frames = grid.frames(request.seconds)
@@ -107,9 +107,7 @@ class TorchPlanner:
         found = {p: encode_text(self.text_encoder, self.tokenizer, [p], self.device) for p in dict.fromkeys(prompts)}
         return torch.cat([found[p][0] for p in prompts]), torch.cat([found[p][1] for p in prompts])
 
-    def _held(
-        self, held: Mapping[int, NDArray[np.float32]], steps: int, shape: tuple[int, int, int]
-    ) -> tuple[Tensor, Tensor]:
+    def _held(self, held: Mapping[int, Tokens], steps: int, shape: tuple[int, int, int]) -> tuple[Tensor, Tensor]:
         """Known tokens as `sample` takes them: mask [S] and values [1, C, S, h, w]."""
         mask, values = torch.zeros(steps, dtype=torch.bool), torch.zeros(1, shape[0], steps, *shape[1:])
         for step, tokens in held.items():

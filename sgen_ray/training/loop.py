@@ -120,16 +120,20 @@ class Trainer:
         self.parameters = {name: p for name, p in stage.trained.named_parameters() if p.requires_grad}
         self.device = next(iter(self.parameters.values())).device
         self.optimizers = _optimizers(self.parameters, schedule)
-        self.ema = {name: p.detach().clone() for name, p in stage.trained.state_dict().items()}
+        self.begin_average()
         self.replay = Replay(stage, schedule, seed)
         folder.mkdir(parents=True, exist_ok=True)
+
+    def begin_average(self) -> None:
+        """The averaged weights start from the live ones."""
+        self.ema = {name: p.detach().clone() for name, p in self.stage.trained.state_dict().items()}
 
     def resume(self) -> bool:
         """Go on from the stored state, or prepare a fresh run; True where a state was found."""
         found = load_state(self.folder / "state")
         if found is None:
             self.stage.prepare()
-            self.ema = {name: p.detach().clone() for name, p in self.stage.trained.state_dict().items()}
+            self.begin_average()
             return False
         tensors, facts = found
         if facts["schedule"]["batch"] != self.schedule.batch:

@@ -231,9 +231,9 @@ class RendererStage:
         plan, _ = self._plan(items, generator, False)
         noise = torch.randn(items["latents"].shape, generator=generator).to(self.device)
         rows = []
-        c, recipe = self.conditioning(items, plan, 0), self.recipe.renderer
-        noise = recipe.get("sampling_temperature", 1.0) * noise
-        painted = sample(self.flow, self.network.given(c), noise, 8, recipe["sampling_shift"])
+        c, config = self.conditioning(items, plan, 0), self.network.config
+        noise = config.sampling_temperature * noise
+        painted = sample(self.flow, self.network.given(c), noise, 8, config.sampling_shift)
         for truth, ours in zip(items["latents"], painted, strict=True):
             for latents in (truth, ours):
                 rows.append(self.autoencoder.decode(latents[None])[0, :, 2::6].clamp(-1, 1))

@@ -87,4 +87,4 @@ def warm(trainer: Trainer, model: Path) -> None:
     for name, module in trainer.stage.trained.items():
         if name in PARTS:
             module.load_state_dict(load_part(model, name).state_dict())
-    trainer.ema = {name: p.detach().clone() for name, p in trainer.stage.trained.state_dict().items()}
+    trainer.begin_average()
