@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from sgen_ray.models.attention import attention
 from sgen_ray.models.spans import runs, span_attention, spans
 
 HEADS, DIM, PATCHES, TOKENS = 2, 4, 3, 2
@@ -75,3 +76,17 @@ def test_equals_full_attention_with_a_block_mask(
     else:
         assert out_plan is not None
         torch.testing.assert_close(out_plan.flatten(1, 2), full[:, split:])
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_attention_spelt_out_for_training_is_torchs(masked: bool) -> None:
+    generator = torch.Generator().manual_seed(0)
+    q, k, v = (torch.randn(2, 3, n, 8, generator=generator).bfloat16() for n in (5, 7, 7))
+    mask = torch.rand(2, 1, 5, 7, generator=generator) < 0.6 if masked else None
+    if mask is not None:
+        mask[..., 0] = True
+    expected = functional.scaled_dot_product_attention(q.float(), k.float(), v.float(), attn_mask=mask)
+    spelt_out = attention(q.requires_grad_(), k, v, mask).float()
+    torch.testing.assert_close(spelt_out, expected, atol=0.03, rtol=0.03)
+    with torch.no_grad():
+        torch.testing.assert_close(attention(q, k, v, mask).float(), expected, atol=0.03, rtol=0.03)
