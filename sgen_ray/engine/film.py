@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sgen_ray import __version__
-from sgen_ray.engine.actors import BlendSpec
+from sgen_ray.engine.actors import BlendSpec, Reblend
 from sgen_ray.engine.config import EngineConfig
 from sgen_ray.engine.stored import has_segment, stored_segment, stored_stats
 from sgen_ray.jobs.artifacts import Artifacts
@@ -42,6 +42,11 @@ class Film:
     parts: tuple[Part, ...]
     blend: BlendSpec
     encoding: Encoding
+
+    def reblend(self, segment: int) -> Reblend:
+        return Reblend(
+            self.blend, tuple((self.windows[index], self.window_names[index]) for index in self.parts[segment].windows)
+        )
 
 
 @dataclass(frozen=True)
