@@ -1,8 +1,8 @@
 """Does every film come out the same whatever dies? SIGKILL at seeded random times for renderers, planner, stitcher,
 the driver that coordinates them, and whole nodes of a cluster.
 
-Real engine, real Ray, real encoder; only the model is a fast one. One cluster of three nodes serves all runs, each run has a
-store of its own. A driver that was killed is started again, as a person would run the same command again.
+Real engine, real Ray, real encoder; only the model is a fast one. One cluster of three nodes serves all runs, each run has
+a store of its own. A driver that was killed is started again, as a person would run the same command again.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ class Kill:
 
 @dataclass
 class Outcome:
-    """One run. struck: (kind, when) of what was really killed. recovery: (kind, seconds from a kill to the next progress
-    of the film). again: windows painted although they were finished."""
+    """One run. struck: (kind, when) of what was really killed. recovery: (kind, seconds from a kill to the film's
+    next progress). again: windows painted although they were finished."""
 
     seed: int
     seconds: float = 0.0
@@ -238,7 +238,7 @@ def start(home: Path, address: str, seconds: float) -> subprocess.Popen[bytes]:
 
 
 def drive(home: Path, address: str, seconds: float, renderers: int) -> None:
-    """The process that coordinates a film: what `sgen generate` does, with a line in `progress` for each step forward."""
+    """The process that coordinates a film, as `sgen generate` does; a line in `progress` for each step forward."""
     progress = (home / "progress").open("a", buffering=1)
 
     def on_event(event: Event) -> None:

@@ -1,7 +1,7 @@
 """A model without weights for benchmarks of the engine: noise by absolute frame, a pause for each sampler step.
 
-Its films are a function of request and seed like any model's; its sizes are those of a grid that is given. Through `journal`,
-a folder, it leaves word of every window that was painted although the store had it by then.
+Its films are a function of request and seed like any model's; its sizes are those of a grid that is given. Through
+`journal`, a folder, it leaves word of every window that was painted although the store had it by then.
 """
 
 from __future__ import annotations
