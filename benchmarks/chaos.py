@@ -1,8 +1,8 @@
 """Does every film come out the same whatever dies? SIGKILL at seeded random times for renderers, planner, stitcher,
 the driver that coordinates them, and whole nodes of a cluster.
 
-Real engine, real Ray, real encoder; only the model is a fast one. One cluster of three nodes serves all runs, each run has
-a store of its own. A driver that was killed is started again, as a person would run the same command again.
+Real engine, real Ray, real encoder; only the model is a fast one. One cluster of three nodes serves all runs, each run
+has a store of its own. A driver that was killed is started again, as a person would run the same command again.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_worker_niceness": "0",
     "RAY_IGNORE_UNHANDLED_ERRORS": "1",
-    # A dead node is noticed after a second, not after half a minute.
+    # A dead node is noticed after some seconds, not after half a minute; much less, and a busy one is taken for dead.
     "RAY_health_check_initial_delay_ms": "0",
-    "RAY_health_check_period_ms": "500",
-    "RAY_health_check_timeout_ms": "500",
-    "RAY_health_check_failure_threshold": "2",
+    "RAY_health_check_period_ms": "1000",
+    "RAY_health_check_timeout_ms": "2000",
+    "RAY_health_check_failure_threshold": "3",
     "OMP_NUM_THREADS": "1",
 }
 
@@ -189,7 +189,15 @@ class Nodes:
             self.replace(wait=True)
 
     def replace(self, wait: bool = False) -> None:
-        self._nodes.append(self._cluster.add_node(wait=wait, num_cpus=2, object_store_memory=100 << 20))
+        for attempt in range(3):
+            try:
+                node = self._cluster.add_node(wait=wait, num_cpus=2, object_store_memory=100 << 20)
+            except Exception:  # Ray gives a new node half a minute, too little on a machine that does much else
+                if attempt == 2:
+                    raise
+            else:
+                self._nodes.append(node)
+                return
 
     def processes(self, kind: str) -> list[psutil.Process]:
         """Ray's workers of one kind, on any node."""
