@@ -130,7 +130,8 @@ def chaos(record: Figures) -> list[str]:
     ]
     runs = f["runs"]
     return [*_table(["killed", "kills", "next progress p50, s", "p95, s", "most, s"], rows), "",
-            f"A film takes {_number(f['undisturbed'])} s undisturbed, {_number(f['disturbed'])} s (median) with kills.", "",
+            f"A film takes {_number(f['undisturbed'])} s undisturbed, {_number(f['disturbed'])} s (median) with kills.",
+            "",
             _goal("films that were completed", f["completed"] / runs, 1.0),
             _goal("films that are the undisturbed one, bit for bit", f["identical"] / runs, 1.0),
             _goal("finished windows painted again", f["painted_again"], 0, most=True, show=_number)]  # fmt: skip
