@@ -24,6 +24,8 @@ def generate(
     store: o.Store = None,
     output: o.Film = Path("film.mp4"),
     sheet: o.Sheet = None,
+    thumbnail: o.Thumbnail = None,
+    spritesheet: o.Spritesheet = None,
     timeline: o.Timeline = None,
     live: o.Live = None,
     json: o.Json = False,
@@ -54,5 +56,6 @@ def generate(
             negative_prompt=negative,
             model=model,
         ),
-        output, store=store, renderers=renderers, sheet=sheet, timeline=timeline, live=live, json=json, quiet=quiet,
+        output, store=store, renderers=renderers, sheet=sheet, thumbnail=thumbnail, spritesheet=spritesheet,
+        timeline=timeline, live=live, json=json, quiet=quiet,
     )  # fmt: skip

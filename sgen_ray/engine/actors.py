@@ -52,6 +52,24 @@ class BlendSpec:
         return Blend(self.windows, self.grid, self.halo, self.frames, self.segment_length)
 
 
+@dataclass(frozen=True)
+class Reblend:
+    """How to make a segment's latents again from the store, where those that a stitcher made went with their machine:
+    the film's cut, and the windows that show in the segment, with their fingerprints."""
+
+    spec: BlendSpec
+    windows: tuple[tuple[Window, str], ...]
+
+    def segment(self, index: int, artifacts: Artifacts) -> Segment:
+        blend = self.spec.blend()
+        ready = [
+            segment
+            for window, fingerprint in self.windows
+            for segment in blend.add(RenderedWindow(window, stored_latents(artifacts, fingerprint, window)))
+        ]
+        return next(segment for segment in ready if segment.index == index)
+
+
 class _Steps:
     """Keeps the status and stops a call that was cancelled."""
 
@@ -114,9 +132,14 @@ class Renderer:
     def render(
         self, plan: Plan, window: Window, fingerprint: str, held: Mapping[int, Latents] | None = None
     ) -> tuple[float, Latents]:
-        """Seconds that it took, and the latents, which are in the store by then."""
+        """Seconds that it took, and the latents, which are in the store by then.
+
+        A renderer that died may have stored the window just before; what is stored is not painted again.
+        """
         began = time.perf_counter()
         on_step = self._steps.begin("render", window.index)
+        if self._artifacts.exists("window", fingerprint):
+            return time.perf_counter() - began, stored_latents(self._artifacts, fingerprint, window)
         latents = self._renderer.render(visible(plan, window), window, held, on_step)
         latents = np.ascontiguousarray(latents, np.float32)
         if not np.isfinite(latents).all():
@@ -124,10 +147,11 @@ class Renderer:
         self._artifacts.put("window", fingerprint, encode_latents(latents, window))
         return time.perf_counter() - began, latents
 
-    def decode(self, ready: Sequence[Segment], place: int) -> tuple[float, NDArray[np.uint8]]:
-        """Seconds that it took, and pixel frames [T, H, W, 3] of one of the segments that `Stitcher.add` returned."""
+    def decode(self, ready: Sequence[Segment] | Reblend, place: int) -> tuple[float, NDArray[np.uint8]]:
+        """Seconds that it took, and pixel frames [T, H, W, 3] of one of the segments that `Stitcher.add` returned: the
+        one at `place`; or segment `place` of the film, blended again."""
         began = time.perf_counter()
-        segment = ready[place]
+        segment = ready.segment(place, self._artifacts) if isinstance(ready, Reblend) else ready[place]
         self._steps.begin("decode", segment.index)
         frames = self._decoder.decode(segment)
         return time.perf_counter() - began, frames
@@ -160,8 +184,13 @@ class Stitcher:
         ready = self._blend.add(RenderedWindow(window, latents))
         return [segment.index for segment in ready], ready
 
-    def encode(self, start: int, frames: NDArray[np.uint8], fingerprint: str, index: int) -> tuple[float, None]:
-        """Seconds that it took; `start` is the film's pixel frame that the segment begins at."""
+    def encode(
+        self, start: int, frames: NDArray[np.uint8] | None, fingerprint: str, index: int
+    ) -> tuple[float | None, None]:
+        """Seconds that it took, None without frames: they must be decoded again. `start` is the film's pixel frame that
+        the segment begins at."""
+        if frames is None:
+            return None, None
         began = time.perf_counter()
         self._steps.begin("encode", index)
         encoded = encode(frames, start, self._encoding)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sgen_ray import __version__
-from sgen_ray.engine.actors import BlendSpec
+from sgen_ray.engine.actors import BlendSpec, Reblend
 from sgen_ray.engine.config import EngineConfig
 from sgen_ray.engine.stored import has_segment, stored_segment, stored_stats
 from sgen_ray.jobs.artifacts import Artifacts
@@ -14,7 +14,7 @@ from sgen_ray.jobs.fingerprints import Backend, content_fingerprint, segment_fin
 from sgen_ray.jobs.plan_file import plan_to_bytes
 from sgen_ray.measures import FilmStats, report
 from sgen_ray.media.concat import concat, provenance
-from sgen_ray.media.encode import BT709, H264, Encoding
+from sgen_ray.media.encode import BT709, H264, SCALE, Encoding
 from sgen_ray.shapes import Grid
 from sgen_ray.types import Plan, Report, VideoRequest, Window
 from sgen_ray.windows import segments, split
@@ -43,6 +43,11 @@ class Film:
     blend: BlendSpec
     encoding: Encoding
 
+    def reblend(self, segment: int) -> Reblend:
+        return Reblend(
+            self.blend, tuple((self.windows[index], self.window_names[index]) for index in self.parts[segment].windows)
+        )
+
 
 @dataclass(frozen=True)
 class Todo:
@@ -69,7 +74,7 @@ def lay_out(plan: Plan, halo: tuple[int, int], model: str, backend: Backend, eng
     windows = split(plan.latent_frames, grid.unit, engine.window, engine.overlap)
     names = tuple(window_fingerprint(plan, window, model, backend) for window in windows)
     encoding = Encoding(request.width, request.height, request.fps, grid.fps)
-    settings = {"encoding": encoding, "h264": H264, "colours": BT709, "encoder": _encoder_version()}
+    settings = {"encoding": encoding, "h264": H264, "colours": BT709, "encoder": _encoder_version(), "scale": SCALE}
     parts = []
     for index, (start, stop) in enumerate(segments(plan.latent_frames, engine.segment)):
         first, last = start - halo[0], stop + halo[1]
@@ -116,9 +121,6 @@ def join(film: Film, artifacts: Artifacts, output: Path, model: str) -> tuple[in
 
 
 def _encoder_version() -> str:
-    import imageio_ffmpeg
+    import av
 
-    try:
-        return str(imageio_ffmpeg.get_ffmpeg_version())
-    except (RuntimeError, OSError):  # the encoder itself will say what is wrong
-        return "none"
+    return f"{av.__version__} {av.library_versions}"

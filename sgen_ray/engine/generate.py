@@ -181,11 +181,26 @@ def _paint(film: Film, todo: Todo, studio: Studio, renderers: Crew, ready: Calla
             case "add":
                 joined.append((film.windows[index], names[index]))
                 missing = [(place, segment) for place, segment in enumerate(done.result) if segment in todo.segments]
-                blended += [Task("decode", segment, (done.payload, place)) for place, segment in missing]
+                blended += [
+                    Task("decode", segment, (done.payload, place), again=(film.reblend(segment), segment))
+                    for place, segment in missing
+                ]
             case "decode":
                 watch.did("decode", done.result, index, done.worker)
                 part = film.parts[index]
-                stitcher.submit(Task("encode", index, (part.frame_start, done.payload, part.fingerprint, index)))
+                facts = (part.fingerprint, index)
+                # The frames may go with their machine; then they are decoded again.
+                stitcher.submit(
+                    Task(
+                        "encode",
+                        index,
+                        (part.frame_start, done.payload, *facts),
+                        again=(part.frame_start, None, *facts),
+                    )
+                )
+            case "encode" if done.result is None:
+                blended.append(Task("decode", index, (film.reblend(index), index)))
+                decoding -= 1
             case "encode":
                 watch.did("encode", done.result, index, done.worker)
                 encoded += 1

@@ -7,12 +7,11 @@ The encoder stands where Qwen2.5-VL's vision tower stands in the paper: it merge
 from __future__ import annotations
 
 import torch
-from diffusers.configuration_utils import ConfigMixin, register_to_config
-from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 from torch.nn import functional
 
 from sgen_ray.models.autoencoder import ResidualBlock, Upsample
+from sgen_ray.models.base import ConfigMixin, ModelMixin, register_to_config
 from sgen_ray.models.init import keep_scale
 from sgen_ray.models.motion import apparent_motion
 
