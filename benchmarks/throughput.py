@@ -54,10 +54,9 @@ def main() -> None:
     frames = pictures(arguments.seconds, arguments.seed)
     windows = [factory.renderer("cpu", 1).render(plan, window) for window in film.windows]
 
-    first = NANO.pixel_range(film.parts[0].start, film.parts[0].stop)
     runs: dict[str, list[tuple[float, float]]] = {"ffmpeg alone": [], "encode and join": [], "blend": []}
     work = {
-        "ffmpeg alone": lambda folder: alone(frames, film.encoding, first[1] - first[0], folder),
+        "ffmpeg alone": lambda folder: alone(frames, film.encoding, folder),
         "encode and join": lambda folder: ours(frames, film, folder),
         "blend": lambda folder: blend(film, windows),
     }
@@ -102,16 +101,15 @@ def pictures(seconds: float, seed: int) -> NDArray[np.uint8]:
     return np.ascontiguousarray(np.concatenate(chunks))
 
 
-def alone(frames: NDArray[np.uint8], encoding: Encoding, every: int, folder: Path) -> None:
-    """One ffmpeg for the whole film, fed from memory; a key frame every so many frames, where ours has one."""
+def alone(frames: NDArray[np.uint8], encoding: Encoding, folder: Path) -> None:
+    """One ffmpeg for the whole film, fed from memory."""
     colours = ":".join(f"{name}={value}" for name, value in BT709.items())
     filters = f"scale={encoding.width}:{encoding.height}:{SCALE},format={PIXELS},setparams={colours}"
     source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{frames.shape[2]}x{frames.shape[1]}"]
     settings = [word for name, value in H264.items() for word in (f"-{name}:v", value)]
     line = [
         imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error", *source, "-r", str(encoding.fps), "-i", "pipe:",
-        "-filter_threads", "1", "-vf", filters, "-c:v", CODEC, *settings,
-        "-force_key_frames", f"expr:gte(n,n_forced*{every})", "-f", "h264", "pipe:",
+        "-filter_threads", "1", "-vf", filters, "-c:v", CODEC, *settings, "-f", "h264", "pipe:",
     ]  # fmt: skip
     with (folder / "film.h264").open("wb") as film:
         subprocess.run(line, input=frames.data, stdout=film, check=True)
