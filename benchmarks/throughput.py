@@ -29,7 +29,7 @@ from sgen_ray.engine.config import EngineConfig
 from sgen_ray.engine.film import join, lay_out
 from sgen_ray.jobs.artifacts import Artifacts
 from sgen_ray.jobs.fingerprints import local_backend
-from sgen_ray.media.encode import BT709, CODEC, H264, PIXELS, SCALE, Encoding
+from sgen_ray.media.encode import command
 from sgen_ray.types import RenderedWindow
 from sgen_ray.world import draw, sample_film
 
@@ -101,16 +101,9 @@ def pictures(seconds: float, seed: int) -> NDArray[np.uint8]:
     return np.ascontiguousarray(np.concatenate(chunks))
 
 
-def alone(frames: NDArray[np.uint8], encoding: Encoding, folder: Path) -> None:
+def alone(frames: NDArray[np.uint8], encoding: Any, folder: Path) -> None:
     """One ffmpeg for the whole film, fed from memory."""
-    colours = ":".join(f"{name}={value}" for name, value in BT709.items())
-    filters = f"scale={encoding.width}:{encoding.height}:{SCALE},format={PIXELS},setparams={colours}"
-    source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{frames.shape[2]}x{frames.shape[1]}"]
-    settings = [word for name, value in H264.items() for word in (f"-{name}:v", value)]
-    line = [
-        imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error", *source, "-r", str(encoding.fps), "-i", "pipe:",
-        "-filter_threads", "1", "-vf", filters, "-c:v", CODEC, *settings, "-f", "h264", "pipe:",
-    ]  # fmt: skip
+    line = command(frames.shape[2], frames.shape[1], encoding).compile(cmd=imageio_ffmpeg.get_ffmpeg_exe())
     with (folder / "film.h264").open("wb") as film:
         subprocess.run(line, input=frames.data, stdout=film, check=True)
 

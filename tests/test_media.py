@@ -125,10 +125,23 @@ def test_what_is_no_picture_is_refused() -> None:
         encode(np.zeros((2, 8, 8, 3), np.float32), 0, Encoding(64, 48, 24, 8))
 
 
-def test_a_failing_encoder_is_quoted() -> None:
+def test_a_failing_ffmpeg_is_quoted() -> None:
     with pytest.raises(EngineError, match=r"could not encode 20000x2 H\.264: \S") as failure:
         encode(numbered(1), 0, Encoding(20_000, 2, 8, 8))
     assert "\n" not in str(failure.value)
+
+
+@pytest.mark.parametrize("content", [None, "#!/bin/sh\ncat > /dev/null\necho one >&2\necho the reason >&2\nexit 3\n"])
+def test_another_ffmpeg_that_does_not_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | None
+) -> None:
+    binary = tmp_path / "ffmpeg"
+    if content:
+        binary.write_text(content)
+        binary.chmod(0o755)
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(binary))
+    with pytest.raises(EngineError, match=": the reason" if content else "does not start"):
+        encode(numbered(8), 0, Encoding(64, 48, 8, 8))
 
 
 HOSTILE = "a 'quoted' \"prompt\"; $(touch /tmp/x) %d \\ = # [title]\n-vf évil ü 🚀 \x00 \ud800 end"

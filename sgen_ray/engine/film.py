@@ -14,7 +14,7 @@ from sgen_ray.jobs.fingerprints import Backend, content_fingerprint, segment_fin
 from sgen_ray.jobs.plan_file import plan_to_bytes
 from sgen_ray.measures import FilmStats, report
 from sgen_ray.media.concat import concat, provenance
-from sgen_ray.media.encode import BT709, H264, SCALE, Encoding
+from sgen_ray.media.encode import BT709, H264, Encoding
 from sgen_ray.shapes import Grid
 from sgen_ray.types import Plan, Report, VideoRequest, Window
 from sgen_ray.windows import segments, split
@@ -74,7 +74,7 @@ def lay_out(plan: Plan, halo: tuple[int, int], model: str, backend: Backend, eng
     windows = split(plan.latent_frames, grid.unit, engine.window, engine.overlap)
     names = tuple(window_fingerprint(plan, window, model, backend) for window in windows)
     encoding = Encoding(request.width, request.height, request.fps, grid.fps)
-    settings = {"encoding": encoding, "h264": H264, "colours": BT709, "encoder": _encoder_version(), "scale": SCALE}
+    settings = {"encoding": encoding, "h264": H264, "colours": BT709, "encoder": _encoder_version()}
     parts = []
     for index, (start, stop) in enumerate(segments(plan.latent_frames, engine.segment)):
         first, last = start - halo[0], stop + halo[1]
@@ -121,6 +121,9 @@ def join(film: Film, artifacts: Artifacts, output: Path, model: str) -> tuple[in
 
 
 def _encoder_version() -> str:
-    import av
+    import imageio_ffmpeg
 
-    return f"{av.__version__} {av.library_versions}"
+    try:
+        return str(imageio_ffmpeg.get_ffmpeg_version())
+    except (RuntimeError, OSError):  # the encoder itself will say what is wrong
+        return "none"
