@@ -81,7 +81,7 @@ from sgen_ray.engine.events import WindowFinished
 from sgen_ray.engine.generate import generate_film
 
 settings = EngineConfig(window=8, overlap=4, segment=4, namespace=sys.argv[1], lease=float(sys.argv[2]))
-factory = toy_model.ToyFactory(Path("notes"), pause=float(sys.argv[3]), in_process=False)
+factory = toy_model.ToyFactory(Path("notes").absolute(), pause=float(sys.argv[3]), in_process=False)
 tell = lambda event: print("window", flush=True) if isinstance(event, WindowFinished) else None
 generate_film(toy_model.request(seed=1), factory, Path("other/film.mp4"), store="other", engine=settings, on_event=tell)
 """
