@@ -167,12 +167,44 @@ def throughput(record: Figures) -> list[str]:
             _goal("the same by processor time", f["share"]["cpu"], f["goal"], show=_number)]  # fmt: skip
 
 
+def overhead(record: Figures) -> list[str]:
+    f = record["figures"]
+    rows = [
+        [f"{r['seconds']:g}", str(r["renderers"]), str(r["windows"]), _number(r["wall"]), _percent(r["efficiency"]),
+         _percent(r["possible"]), _number(r["overhead_ms"]), _number(r["decode_busy"]), _number(r["encode_busy"])]
+        for r in f["runs"]
+    ]  # fmt: skip
+    columns = ["seconds a window", "renderers", "windows", "wall, s", "efficiency", "without any cost",
+               "overhead a window, ms", "decode, s", "encode, s"]  # fmt: skip
+    goals = []
+    for seconds, goal in f["goals"]["efficiency"].items():
+        measured = [r["efficiency"] for r in f["runs"] if f"{r['seconds']:g}" == seconds]
+        goals.append(_goal(f"least efficiency at {seconds} s a window", min(measured, default=None), goal))
+    most = max(r["overhead_ms"] for r in f["runs"])
+    goals.append(_goal("most milliseconds a window", most, f["goals"]["overhead_ms"], most=True, show=_number))
+    return [*_table(columns, rows), "", *goals]
+
+
+def simulator(record: Figures) -> list[str]:
+    rows = [
+        [name, str(f["completed"]), str(f["losses"]), _percent(f["utilisation"]), _percent(f["lost_work"]),
+         _number(f["queued"]["median"]), _number(f["queued"]["p95"]), _number(f["stretch"]["median"]),
+         *(_number(f["tenants"][tenant]["stretch_mean"]) for tenant in ("many", "few"))]
+        for name, f in record["figures"].items()
+    ]  # fmt: skip
+    columns = ["case", "completed", "machines lost", "utilisation", "work lost", "queued, median s", "95 %, s",
+               "stretch, median", "mean of the tenant with 70 % of all jobs", "of the nine others"]  # fmt: skip
+    return _table(columns, rows)
+
+
 SECTIONS: dict[str, tuple[str, Callable[[Figures], list[str]]]] = {
     "judge": ("The judge", judge),
     "adherence": ("Prompt adherence", adherence),
     "plan_matters": ("The plan matters", plan_matters),
     "seams": ("Seams, drift and motion over a minute", seams),
     "speed": ("Speed and memory", speed),
+    "overhead": ("Overhead of the engine", overhead),
+    "simulator": ("A day of 10,000 films, simulated", simulator),
     "held": ("Held modes", held),
     "chaos": ("Under fire", chaos),
     "memory": ("Memory against length", memory),

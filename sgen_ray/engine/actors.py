@@ -75,22 +75,40 @@ class _Steps:
 
     def __init__(self, canceled: Canceled) -> None:
         self._canceled = canceled
+        self.abandoned = False
         self.now = Status()
 
     def begin(self, method: str, index: int) -> protocols.OnStep:
         self.now = Status(method, index)
-        if self._canceled():
+        if self.abandoned or self._canceled():
             raise Cancelled(f"{method} {index} was cancelled")
 
         def on_step(done: int, total: int) -> None:
             self.now = Status(method, index, done, total)
-            if self._canceled():
+            if self.abandoned or self._canceled():
                 raise Cancelled(f"{method} {index} was cancelled after step {done} of {total}")
 
         return on_step
 
 
-class Planner:
+class _Worker:
+    """What the pool asks of every worker. `status` and `abandon` are answered beside a running call."""
+
+    _steps: _Steps
+
+    def status(self) -> Status:
+        return self._steps.now
+
+    def abandon(self) -> None:
+        """Whoever asked for the calls that run and wait is gone: they end at their next step, until `resume`."""
+        self._steps.abandoned = True
+
+    def resume(self) -> tuple[None, None]:
+        self._steps.abandoned = False
+        return None, None
+
+
+class Planner(_Worker):
     """Makes the plan of a whole film."""
 
     def __init__(self, canceled: Canceled, factory: protocols.ModelFactory, device: str, threads: int) -> None:
@@ -110,18 +128,12 @@ class Planner:
     def preview(self, plan: Plan) -> tuple[NDArray[np.uint8], None]:
         return self._planner.preview(plan), None
 
-    def status(self) -> Status:
-        return self._steps.now
 
+class Renderer(_Worker):
+    """Paints windows and decodes segments, with the weights of both in one process. Films have stores of their own."""
 
-class Renderer:
-    """Paints windows and decodes segments, with the weights of both in one process."""
-
-    def __init__(
-        self, canceled: Canceled, factory: protocols.ModelFactory, device: str, threads: int, store: str
-    ) -> None:
+    def __init__(self, canceled: Canceled, factory: protocols.ModelFactory, device: str, threads: int) -> None:
         self._factory, self._device, self._threads = factory, device, threads
-        self._artifacts = Artifacts(store)
         self._steps = _Steps(canceled)
 
     def load(self) -> tuple[None, None]:
@@ -130,7 +142,7 @@ class Renderer:
         return None, None
 
     def render(
-        self, plan: Plan, window: Window, fingerprint: str, held: Mapping[int, Latents] | None = None
+        self, store: str, plan: Plan, window: Window, fingerprint: str, held: Mapping[int, Latents] | None = None
     ) -> tuple[float, Latents]:
         """Seconds that it took, and the latents, which are in the store by then.
 
@@ -144,7 +156,7 @@ class Renderer:
         latents = np.ascontiguousarray(latents, np.float32)
         if not np.isfinite(latents).all():
             raise EngineError(f"window {window.index} came out with NaN or infinite latents: the model is broken here")
-        self._artifacts.put("window", fingerprint, encode_latents(latents, window))
+        Artifacts(store).put("window", fingerprint, encode_latents(latents, window))
         return time.perf_counter() - began, latents
 
     def decode(self, ready: Sequence[Segment] | Reblend, place: int) -> tuple[float, NDArray[np.uint8]]:
@@ -156,11 +168,8 @@ class Renderer:
         frames = self._decoder.decode(segment)
         return time.perf_counter() - began, frames
 
-    def status(self) -> Status:
-        return self._steps.now
 
-
-class Stitcher:
+class Stitcher(_Worker):
     """Blends windows into segments and encodes these. `joined` are the windows that one before it already had."""
 
     def __init__(
@@ -196,6 +205,3 @@ class Stitcher:
         encoded = encode(frames, start, self._encoding)
         put_segment(self._artifacts, fingerprint, encoded, measure(frames, start))
         return time.perf_counter() - began, None
-
-    def status(self) -> Status:
-        return self._steps.now

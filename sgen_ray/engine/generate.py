@@ -79,6 +79,7 @@ def generate_film(
             if todo.segments:
                 renderers = renderers or studio.renderers(max(len(todo.render), len(todo.segments)))
                 _paint(film, todo, studio, renderers, ready)
+        studio.close()
         with watch.phase("join"):
             frames, report = join(film, studio.artifacts, output, studio.model)
         wall = watch.wall()
@@ -158,11 +159,10 @@ def _paint(film: Film, todo: Todo, studio: Studio, renderers: Crew, ready: Calla
     joined: list[tuple[Window, str]] = []
     stitcher = studio.stitcher(film.blend, film.encoding, joined)
     watch, names = studio.watch, film.window_names
-    plan = studio.runtime.share(film.plan)
+    plan, store = studio.runtime.share(film.plan), studio.artifacts.uri
     stitcher.submit(*(Task("add", window.index, (window, names[window.index], None)) for window in todo.add))
-    renderers.submit(
-        *(Task("render", window.index, (plan, window, names[window.index]), priority=1) for window in todo.render)
-    )
+    for window in todo.render:
+        renderers.submit(Task("render", window.index, (store, plan, window, names[window.index]), priority=1))
     rendered, encoded = 0, len(film.parts) - len(todo.segments)
     blended: list[Task] = []  # segments that wait for their turn; decoded frames are large, so few are under way
     decoding, most = 0, 2 * studio.layout.renderers + 2
@@ -228,3 +228,5 @@ def _studio(
         except BaseException:
             studio.stop()
             raise
+        finally:
+            studio.close()
