@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -18,6 +18,7 @@ _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: in the order of A
 
 class JobKind(StrEnum):
     GENERATE = "generate"
+    RENDER = "render"
     EDIT = "edit"
     EXTEND = "extend"
     REMIX = "remix"
@@ -72,11 +73,13 @@ class Job:
 
     Attributes:
         kind, parent: what it does to the job `parent`, where there is one.
-        model: fingerprint of the weights; plan, film: fingerprints of its artifacts, None until they are there.
+        model: fingerprint of the weights; plan, film: fingerprints of its artifacts, None until they are known.
         approve: it stops for approval when its plan is ready.
         priority: higher first among the jobs of one tenant; weight: its share of the renderers beside other jobs.
         attempts: claims since it was queued or approved.
         result: JSON of the finished film: path or URI, and its report.
+        held: fingerprint of the artifact with what is held of an earlier plan, where there is one.
+        output: where the film is to be written; None: nowhere. engine: settings that differ from the defaults.
     """
 
     id: str
@@ -101,6 +104,9 @@ class Job:
     lease: Lease | None
     attempts: int
     idempotency_key: str | None
+    held: str | None = None
+    output: str | None = None
+    engine: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def over(self) -> bool:
@@ -121,6 +127,7 @@ class References:
 
     plans: frozenset[str]
     films: frozenset[str]
+    held: frozenset[str] = frozenset()
 
 
 def utc_now() -> datetime:
