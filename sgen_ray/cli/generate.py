@@ -22,6 +22,7 @@ def generate(
     model: o.Model = VideoRequest.model,
     renderers: o.Renderers = None,
     store: o.Store = None,
+    database: o.Database = None,
     output: o.Film = Path("film.mp4"),
     sheet: o.Sheet = None,
     timeline: o.Timeline = None,
@@ -54,5 +55,13 @@ def generate(
             negative_prompt=negative,
             model=model,
         ),
-        output, store=store, renderers=renderers, sheet=sheet, timeline=timeline, live=live, json=json, quiet=quiet,
-    )  # fmt: skip
+        output,
+        store=store,
+        database=database,
+        renderers=renderers,
+        sheet=sheet,
+        timeline=timeline,
+        live=live,
+        json=json,
+        quiet=quiet,
+    )

@@ -80,7 +80,9 @@ class Planner:
         self._steps = _Steps(canceled)
 
     def load(self) -> tuple[None, None]:
-        self._planner = self._factory.planner(self._device, self._threads)
+        self._steps.now = Status()
+        if not hasattr(self, "_planner"):  # it may go on to another film
+            self._planner = self._factory.planner(self._device, self._threads)
         return None, None
 
     def plan(self, request: VideoRequest, held: Mapping[int, Tokens] | None = None) -> tuple[tuple[float, Plan], None]:
@@ -107,8 +109,10 @@ class Renderer:
         self._steps = _Steps(canceled)
 
     def load(self) -> tuple[None, None]:
-        self._renderer = self._factory.renderer(self._device, self._threads)
-        self._decoder = self._factory.decoder(self._device, self._threads)
+        self._steps.now = Status()
+        if not hasattr(self, "_decoder"):  # it may go on to another film
+            self._renderer = self._factory.renderer(self._device, self._threads)
+            self._decoder = self._factory.decoder(self._device, self._threads)
         return None, None
 
     def render(

@@ -15,7 +15,7 @@ from sgen_ray.engine import actors
 from sgen_ray.engine.cluster import RayRuntime
 from sgen_ray.engine.config import EngineConfig
 from sgen_ray.engine.crew import TICK, Crew, Done, Task, finished
-from sgen_ray.engine.events import PlanStep, WindowStep
+from sgen_ray.engine.events import Looked, PlanStep, WindowStep
 from sgen_ray.engine.local import LocalRuntime
 from sgen_ray.engine.machine import choose
 from sgen_ray.engine.policy import RetryPolicy
@@ -53,9 +53,12 @@ class Studio:
         self._crews: list[Crew] = []
         self._looked = 0.0
 
+    def plan_name(self, request: VideoRequest, held: Mapping[int, Tokens] | None = None) -> str:
+        return plan_fingerprint(request, self.model, self.backend, held)
+
     def stored_plan(self, request: VideoRequest, held: Mapping[int, Tokens] | None = None) -> Plan | None:
         """The plan of an earlier run of the same request, whatever its size, frame rate and rendering steps were."""
-        data = self.artifacts.get("plan", plan_fingerprint(request, self.model, self.backend, held))
+        data = self.artifacts.get("plan", self.plan_name(request, held))
         try:
             return None if data is None else replace(plan_from_bytes(data), request=request)
         except PlanError:  # of an older version
@@ -91,7 +94,7 @@ class Studio:
         self.watch.finished("plan")
         planner.close()
         data = plan_to_bytes(plan)
-        self.artifacts.put("plan", plan_fingerprint(request, self.model, self.backend, held), data)
+        self.artifacts.put("plan", self.plan_name(request, held), data)
         return plan_from_bytes(data)  # arrays of its own: those that Ray gives end with the cluster
 
     def preview(self, plan: Plan) -> NDArray[np.uint8]:
@@ -111,6 +114,10 @@ class Studio:
         while calls and time.monotonic() < until:
             done = {id(call) for call in self.runtime.wait(calls, TICK)}
             calls = [call for call in calls if id(call) not in done]
+
+    def close(self) -> None:
+        for crew in self._crews:
+            crew.close()
 
     def _crew(
         self, name: str, actor: type, arguments: tuple[Any, ...], demand: Demand, *, size: int = 1, depth: int = 1
@@ -136,6 +143,7 @@ class Studio:
         if time.monotonic() - self._looked < TICK:
             return
         self._looked = time.monotonic()
+        self.watch.tell(Looked())
         for crew in self._crews:
             for worker, status in crew.statuses():
                 match status.method:

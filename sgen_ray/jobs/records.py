@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -138,6 +139,11 @@ def new_id(now: datetime) -> str:
     """ "job_" and 20 letters and digits: microseconds since 1970, then 45 random bits. Sorts by time of creation."""
     micros = (now - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
     return "job_" + _base32(micros, 11) + _base32(secrets.randbits(45), 9)
+
+
+def is_job(text: str) -> bool:
+    """Whether it looks like `new_id`'s."""
+    return re.fullmatch(rf"job_[{_ALPHABET}]{{20}}", text) is not None
 
 
 def _base32(number: int, length: int) -> str:
