@@ -30,18 +30,18 @@ def test_a_segment_blended_again_is_the_same(tmp_path: Path) -> None:
     factory = ToyFactory()
     plan = factory.planner("cpu", 1).plan(toy_model.request())
     spec = BlendSpec(split(40, 4, 8, 4), factory.grid, factory.halo, plan.frames, 4)
-    renderer = Renderer(lambda: False, factory, "cpu", 1, str(tmp_path))
+    renderer = Renderer(lambda: False, factory, "cpu", 1)
     stitcher = Stitcher(lambda: False, spec, None, str(tmp_path), ())  # type: ignore[arg-type]  # encodes nothing here
     renderer.load()
     stitcher.load()
     named = tuple((window, f"name {window.index}") for window in spec.windows)
     for window, name in named:
-        _, latents = renderer.render(plan, window, name)
+        _, latents = renderer.render(str(tmp_path), plan, window, name)
         indices, ready = stitcher.add(window, name, latents)
         for place, index in enumerate(indices):
             shown = tuple(pair for pair in named if pair[0].start <= 4 * index + 4 and pair[0].stop >= 4 * index)
-            again = renderer.decode(Reblend(spec, shown), index)
-            assert np.array_equal(again[1], renderer.decode(ready, place)[1])
+            again = renderer.decode(str(tmp_path), Reblend(spec, shown), index)
+            assert np.array_equal(again[1], renderer.decode(str(tmp_path), ready, place)[1])
 
 
 def test_a_stored_window_is_not_painted_again(tmp_path: Path) -> None:
@@ -50,11 +50,11 @@ def test_a_stored_window_is_not_painted_again(tmp_path: Path) -> None:
     notes.mkdir()
     factory = ToyFactory(notes)
     plan = factory.planner("cpu", 1).plan(toy_model.request())
-    renderer = Renderer(lambda: False, factory, "cpu", 1, str(tmp_path / "store"))
+    renderer = Renderer(lambda: False, factory, "cpu", 1)
     renderer.load()
     window = split(40, 4, 8, 4)[3]
-    _, first = renderer.render(plan, window, "name")
-    _, second = renderer.render(plan, window, "name")
+    _, first = renderer.render(str(tmp_path / "store"), plan, window, "name")
+    _, second = renderer.render(str(tmp_path / "store"), plan, window, "name")
     assert np.array_equal(first, second)
     assert factory.noted("rendered 3") == 1
 

@@ -10,8 +10,10 @@ import typer
 from sgen_ray.cli import options as o
 
 Source = Annotated[
-    Path,
-    typer.Argument(help="A plan, or a film whose plan is still in the store.", metavar="PLAN|FILM", show_default=False),
+    str,
+    typer.Argument(
+        help="A plan, or a film or a job whose plan is still in the store.", metavar="PLAN|FILM|JOB", show_default=False
+    ),
 ]
 KeptPlan = Annotated[Path | None, typer.Option(help="Also write the new plan (.arrow).", show_default=False)]
 
@@ -26,6 +28,7 @@ def edit(
     model: o.OwnModel = None,
     renderers: o.Renderers = None,
     store: o.Store = None,
+    database: o.Database = None,
     output: o.Film = Path("film.mp4"),
     plan: KeptPlan = None,
     sheet: o.Sheet = None,
@@ -38,6 +41,8 @@ def edit(
 
     sgen edit water.mp4 --shot 2 "a storm over the mountains at night" -o storm.mp4
 
+    sgen edit job_01k2x7m3qv9abcdefgh0 --shot 1 "snow over the ocean" -o snow.mp4
+
     The rest of the plan is held while the shot is planned anew, so the film still fits together, and only windows that
     see the shot are rendered.
     """
@@ -45,10 +50,20 @@ def edit(
     from sgen_ray.cli.filming import film
 
     film(
-        lambda: api.edit_order(source, shot, prompt, store=store, model=model, size=size, fps=fps, steps=steps),
-        output, store=store, renderers=renderers, sheet=sheet, timeline=timeline, live=live, plan=plan, json=json,
+        lambda: api.edit_order(
+            source, shot, prompt, store=store, database=database, model=model, size=size, fps=fps, steps=steps
+        ),
+        output,
+        store=store,
+        database=database,
+        renderers=renderers,
+        sheet=sheet,
+        timeline=timeline,
+        live=live,
+        plan=plan,
+        json=json,
         quiet=quiet,
-    )  # fmt: skip
+    )
 
 
 def extend(
@@ -63,6 +78,7 @@ def extend(
     model: o.OwnModel = None,
     renderers: o.Renderers = None,
     store: o.Store = None,
+    database: o.Database = None,
     output: o.Film = Path("film.mp4"),
     plan: KeptPlan = None,
     sheet: o.Sheet = None,
@@ -82,8 +98,16 @@ def extend(
 
     film(
         lambda: api.extend_order(
-            source, seconds, prompt, store=store, model=model, size=size, fps=fps, steps=steps
+            source, seconds, prompt, store=store, database=database, model=model, size=size, fps=fps, steps=steps
         ),
-        output, store=store, renderers=renderers, sheet=sheet, timeline=timeline, live=live, plan=plan, json=json,
+        output,
+        store=store,
+        database=database,
+        renderers=renderers,
+        sheet=sheet,
+        timeline=timeline,
+        live=live,
+        plan=plan,
+        json=json,
         quiet=quiet,
-    )  # fmt: skip
+    )

@@ -15,6 +15,7 @@ def film(
     output: Path,
     *,
     store: str | None,
+    database: str | None,
     renderers: int | None,
     sheet: Path | None,
     timeline: Path | None,
@@ -33,7 +34,7 @@ def film(
     from sgen_ray.engine.config import EngineConfig
     from sgen_ray.paths import writable_file
 
-    with show.working("finished windows are kept in the store: run the same command again to go on"):
+    with show.working("finished windows are kept in the store: sgen resume, or the same command again, goes on"):
         order = place()
         show.warn(order.warnings)
         sheet, timeline, thumbnail, spritesheet = (
@@ -44,7 +45,9 @@ def film(
         with reporting(quiet) as on_event:
             if plan is not None:
                 api.plan_order(order, plan, store=store, on_event=on_event)
-            video = api.fill_order(order, output, store=store, engine=engine, live=live, on_event=on_event)
+            video = api.fill_order(
+                order, output, store=store, database=database, engine=engine, live=live, on_event=on_event
+            )
         if sheet is not None:
             write_sheet(video.path, sheet, order.request)
         if thumbnail is not None:

@@ -22,6 +22,7 @@ def generate(
     model: o.Model = VideoRequest.model,
     renderers: o.Renderers = None,
     store: o.Store = None,
+    database: o.Database = None,
     output: o.Film = Path("film.mp4"),
     sheet: o.Sheet = None,
     thumbnail: o.Thumbnail = None,
@@ -56,6 +57,6 @@ def generate(
             negative_prompt=negative,
             model=model,
         ),
-        output, store=store, renderers=renderers, sheet=sheet, thumbnail=thumbnail, spritesheet=spritesheet,
-        timeline=timeline, live=live, json=json, quiet=quiet,
+        output, store=store, database=database, renderers=renderers, sheet=sheet, thumbnail=thumbnail,
+        spritesheet=spritesheet, timeline=timeline, live=live, json=json, quiet=quiet,
     )  # fmt: skip

@@ -11,13 +11,16 @@ from sgen_ray.cli import options as o
 
 
 def render(
-    plan: Annotated[Path, typer.Argument(help="A plan that sgen plan has made.", metavar="PLAN")],
+    plan: Annotated[
+        str, typer.Argument(help="A plan that sgen plan has made, or a job whose plan is in the store.", metavar="PLAN")
+    ],
     size: o.Size = None,
     fps: o.Fps = None,
     steps: o.OwnSteps = None,
     model: o.OwnModel = None,
     renderers: o.Renderers = None,
     store: o.Store = None,
+    database: o.Database = None,
     output: o.Film = Path("film.mp4"),
     sheet: o.Sheet = None,
     timeline: o.Timeline = None,
@@ -33,6 +36,14 @@ def render(
     from sgen_ray.cli.filming import film
 
     film(
-        lambda: api.reopen(plan, model=model, size=size, fps=fps, steps=steps),
-        output, store=store, renderers=renderers, sheet=sheet, timeline=timeline, live=live, json=json, quiet=quiet,
-    )  # fmt: skip
+        lambda: api.reopen(plan, model=model, size=size, fps=fps, steps=steps, store=store, database=database),
+        output,
+        store=store,
+        database=database,
+        renderers=renderers,
+        sheet=sheet,
+        timeline=timeline,
+        live=live,
+        json=json,
+        quiet=quiet,
+    )

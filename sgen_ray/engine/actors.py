@@ -150,20 +150,21 @@ class Renderer(_Worker):
         """
         began = time.perf_counter()
         on_step = self._steps.begin("render", window.index)
-        if self._artifacts.exists("window", fingerprint):
-            return time.perf_counter() - began, stored_latents(self._artifacts, fingerprint, window)
+        artifacts = Artifacts(store)
+        if artifacts.exists("window", fingerprint):
+            return time.perf_counter() - began, stored_latents(artifacts, fingerprint, window)
         latents = self._renderer.render(visible(plan, window), window, held, on_step)
         latents = np.ascontiguousarray(latents, np.float32)
         if not np.isfinite(latents).all():
             raise EngineError(f"window {window.index} came out with NaN or infinite latents: the model is broken here")
-        Artifacts(store).put("window", fingerprint, encode_latents(latents, window))
+        artifacts.put("window", fingerprint, encode_latents(latents, window))
         return time.perf_counter() - began, latents
 
-    def decode(self, ready: Sequence[Segment] | Reblend, place: int) -> tuple[float, NDArray[np.uint8]]:
+    def decode(self, store: str, ready: Sequence[Segment] | Reblend, place: int) -> tuple[float, NDArray[np.uint8]]:
         """Seconds that it took, and pixel frames [T, H, W, 3] of one of the segments that `Stitcher.add` returned: the
         one at `place`; or segment `place` of the film, blended again."""
         began = time.perf_counter()
-        segment = ready.segment(place, self._artifacts) if isinstance(ready, Reblend) else ready[place]
+        segment = ready.segment(place, Artifacts(store)) if isinstance(ready, Reblend) else ready[place]
         self._steps.begin("decode", segment.index)
         frames = self._decoder.decode(segment)
         return time.perf_counter() - began, frames

@@ -93,6 +93,8 @@ class RayRuntime:
         self._object_store = object_store_mib << 20
         self._workers: list[RayWorker] = []
         self._processes: list[psutil.Process] = []  # of a cluster of its own, without what those started
+        self._pools: dict[tuple[str, str], PoolHere] = {}
+        self._here: Machine | None = None
         self._connected = False
         self._opened = False
 
@@ -100,7 +102,9 @@ class RayRuntime:
     def machine(self) -> Machine:
         attached = "ray" in sys.modules and sys.modules["ray"].is_initialized()
         if self._address is None and not attached:
-            return this_machine()
+            # As it was at first: memory that our own workers take does not count against them.
+            self._here = self._here or this_machine()
+            return self._here
         ray = self._connect()
         resources = ray.cluster_resources()
         names = sorted(name.split(":", 1)[1] for name in resources if name.startswith("accelerator_type:"))
@@ -124,7 +128,8 @@ class RayRuntime:
     def link(self, spec: PoolSpec) -> Link:
         self._connect()
         if self._opened and self._address is None:
-            return PoolHere(Pool(self, spec))
+            # Kept for the next film on this runtime, weights and all.
+            return self._pools.setdefault((spec.name, spec.version), PoolHere(Pool(self, spec)))
         from sgen_ray.engine.controller import SharedPool
 
         return SharedPool(spec)

@@ -11,6 +11,7 @@ from sgen_ray.engine.config import EngineConfig
 from sgen_ray.engine.stored import has_segment, stored_segment, stored_stats
 from sgen_ray.jobs.artifacts import Artifacts
 from sgen_ray.jobs.fingerprints import Backend, content_fingerprint, segment_fingerprint, window_fingerprint
+from sgen_ray.jobs.manifest import Manifest
 from sgen_ray.jobs.plan_file import plan_to_bytes
 from sgen_ray.measures import FilmStats, report
 from sgen_ray.media.concat import concat, provenance
@@ -62,6 +63,15 @@ class Todo:
     add: tuple[Window, ...]
     segments: frozenset[int]
 
+    def of(self, film: Film, windows: frozenset[int]) -> Todo:
+        """Of this, what can be done by rendering only these windows."""
+        lacking = {window.index for window in self.render} - windows
+        return Todo(
+            render=tuple(window for window in self.render if window.index in windows),
+            add=self.add,
+            segments=frozenset(index for index in self.segments if not lacking & {*film.parts[index].windows}),
+        )
+
 
 def cut(request: VideoRequest, grid: Grid, engine: EngineConfig) -> tuple[Window, ...]:
     """The windows of a film that is yet to be planned."""
@@ -102,6 +112,13 @@ def to_do(film: Film, artifacts: Artifacts) -> Todo:
         render=tuple(film.windows[index] for index in needed if index not in stored),
         add=tuple(film.windows[index] for index in needed if index in stored),
         segments=frozenset(part.index for part in missing),
+    )
+
+
+def manifest(film: Film) -> Manifest:
+    data = plan_to_bytes(film.plan)
+    return Manifest(
+        content_fingerprint("film's plan", data), film.window_names, tuple(p.fingerprint for p in film.parts)
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
+from functools import cached_property
 from typing import Any
 
 from sgen_ray.engine.lease import PoolHere
@@ -84,9 +85,11 @@ class LocalWorker:
 class LocalRuntime:
     def __init__(self) -> None:
         self._workers: list[LocalWorker] = []
+        self._pools: dict[tuple[str, str], PoolHere] = {}
 
-    @property
+    @cached_property
     def machine(self) -> Machine:
+        """As it was at first: memory that our own workers take does not count against them."""
         return this_machine()
 
     def start(self, actor: type, args: Sequence[Any], demand: Demand) -> LocalWorker:
@@ -95,7 +98,8 @@ class LocalRuntime:
         return worker
 
     def link(self, spec: PoolSpec) -> PoolHere:
-        return PoolHere(Pool(self, spec))
+        # Kept for the next film on this runtime, weights and all.
+        return self._pools.setdefault((spec.name, spec.version), PoolHere(Pool(self, spec)))
 
     def share(self, value: Any) -> Any:
         return value

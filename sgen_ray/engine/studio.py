@@ -17,7 +17,7 @@ from sgen_ray.engine import actors
 from sgen_ray.engine.cluster import RayRuntime
 from sgen_ray.engine.config import EngineConfig
 from sgen_ray.engine.crew import TICK, Crew, Done, Task
-from sgen_ray.engine.events import PlanStep, WindowStep
+from sgen_ray.engine.events import Looked, PlanStep, WindowStep
 from sgen_ray.engine.lease import Lease, PoolHere, finished
 from sgen_ray.engine.local import LocalRuntime
 from sgen_ray.engine.machine import Layout, Machine, choose
@@ -68,9 +68,12 @@ class Studio:
         self._leases: list[Lease] = []
         self._looked = 0.0
 
+    def plan_name(self, request: VideoRequest, held: Mapping[int, Tokens] | None = None) -> str:
+        return plan_fingerprint(request, self.model, self.backend, held)
+
     def stored_plan(self, request: VideoRequest, held: Mapping[int, Tokens] | None = None) -> Plan | None:
         """The plan of an earlier run of the same request, whatever its size, frame rate and rendering steps were."""
-        data = self.artifacts.get("plan", plan_fingerprint(request, self.model, self.backend, held))
+        data = self.artifacts.get("plan", self.plan_name(request, held))
         try:
             return None if data is None else replace(plan_from_bytes(data), request=request)
         except PlanError:  # of an older version
@@ -104,7 +107,7 @@ class Studio:
         self.watch.finished("plan")
         planner.close()
         data = plan_to_bytes(plan)
-        self.artifacts.put("plan", plan_fingerprint(request, self.model, self.backend, held), data)
+        self.artifacts.put("plan", self.plan_name(request, held), data)
         return plan_from_bytes(data)  # arrays of its own: those that Ray gives end with the cluster
 
     def preview(self, plan: Plan) -> NDArray[np.uint8]:
@@ -158,6 +161,7 @@ class Studio:
         if time.monotonic() - self._looked < TICK:
             return
         self._looked = time.monotonic()
+        self.watch.tell(Looked())
         for crew in self._crews():
             for worker, status in crew.statuses():
                 match status.method:
