@@ -113,17 +113,21 @@ class Decoder:
 
 
 class WaitingStitcher(actors.Stitcher):
-    """Blends for real; waits instead of encoding, and stores one real segment's bytes again and again."""
+    """Blends for real; waits instead of encoding, and stores the bytes of one real segment of that length each time."""
 
     encode_seconds = 0.0
+
+    def load(self) -> tuple[None, None]:
+        self.encoded: dict[int, bytes] = {}
+        return super().load()
 
     def encode(self, start: int, frames: NDArray[np.uint8], fingerprint: str, index: int) -> tuple[float, None]:
         began = time.perf_counter()
         self._steps.begin("encode", index)
-        if not hasattr(self, "_encoded"):
-            self._encoded = encode(frames, start, self._encoding), measure(frames, start)
+        if len(frames) not in self.encoded:
+            self.encoded[len(frames)] = encode(frames, start, self._encoding)
         time.sleep(self.encode_seconds)
-        put_segment(self._artifacts, fingerprint, *self._encoded)
+        put_segment(self._artifacts, fingerprint, self.encoded[len(frames)], measure(frames, start))
         return time.perf_counter() - began, None
 
 

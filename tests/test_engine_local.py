@@ -345,7 +345,7 @@ def test_bad_engine_settings() -> None:
 
 
 def test_the_timeline_has_every_call(tmp_path: Path) -> None:
-    video = film(tmp_path / "a", factory=ToyFactory(pause=0.01))
+    video = film(tmp_path / "a", factory=ToyFactory(pause=0.05))
     calls = {phase: sorted(s.index for s in video.timeline if s.phase == phase) for phase in ("render", "encode")}
     assert calls == {"render": list(range(9)), "encode": list(range(10))}
     assert all(0 <= span.start <= span.stop <= video.wall["total"] for span in video.timeline)

@@ -33,6 +33,9 @@ from sgen_ray.jobs.plan_file import plan_from_bytes, plan_to_bytes
 from sgen_ray.protocols import ModelFactory
 from sgen_ray.types import Plan, Tokens, VideoRequest
 
+MANY = 1 << 20
+"""Windows, where their number is not what limits the renderers."""
+
 STOP_WITHIN = 5.0
 """Seconds that running calls are given to stop at their next step before their processes are ended."""
 
@@ -58,13 +61,10 @@ class Studio:
         self.layout = lay_out_workers(machine, windows, engine)
         self.backend = local_backend(self.layout.device, machine.accelerator)
         self.model = factory.fingerprint()
-        self._job = JobSpec(
-            uuid.uuid4().hex,
-            engine.tenant,
-            engine.share,
-            engine.weight,
-            max(self.layout.renderers, engine.max_renderers or 0),
-        )
+        # What the machines can hold bounds the pool, not what this film asks for: others work there too.
+        room = engine.max_renderers or choose(machine, MANY, None, engine.threads, engine.device).renderers
+        limit = max(self.layout.renderers, room)
+        self._job = JobSpec(uuid.uuid4().hex, engine.tenant, engine.share, engine.weight, limit)
         self._leases: list[Lease] = []
         self._looked = 0.0
 
