@@ -231,7 +231,8 @@ class _Teller:
         """The record names what the job relies on before anybody looks for it in the store, and a collection that did
         not know of it has ended by then: so nothing that was found there goes away."""
         jobs, lease = self._keeper.jobs, self._keeper.lease
-        self._keeper.insist(lambda: jobs.advance(lease, state, plan=plan, film=film))
+        progress = Progress(str(state), self._done, self._total)
+        self._keeper.insist(lambda: jobs.advance(lease, state, plan=plan, film=film, progress=progress))
         self._state = state
         if plan or film:
             _wait_for_collection(jobs, self._keeper.check)
