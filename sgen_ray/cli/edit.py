@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from sgen_ray.cli import options as o
+from sgen_ray.windows import SEAMS
 
 Source = Annotated[
     Path,
@@ -25,6 +26,7 @@ def edit(
     steps: o.OwnSteps = None,
     model: o.OwnModel = None,
     renderers: o.Renderers = None,
+    seams: o.Seams = SEAMS,
     store: o.Store = None,
     output: o.Film = Path("film.mp4"),
     plan: KeptPlan = None,
@@ -46,8 +48,8 @@ def edit(
 
     film(
         lambda: api.edit_order(source, shot, prompt, store=store, model=model, size=size, fps=fps, steps=steps),
-        output, store=store, renderers=renderers, sheet=sheet, timeline=timeline, live=live, plan=plan, json=json,
-        quiet=quiet,
+        output, store=store, renderers=renderers, seams=seams, sheet=sheet, timeline=timeline, live=live, plan=plan,
+        json=json, quiet=quiet,
     )  # fmt: skip
 
 
@@ -62,6 +64,7 @@ def extend(
     steps: o.OwnSteps = None,
     model: o.OwnModel = None,
     renderers: o.Renderers = None,
+    seams: o.Seams = SEAMS,
     store: o.Store = None,
     output: o.Film = Path("film.mp4"),
     plan: KeptPlan = None,
@@ -84,6 +87,6 @@ def extend(
         lambda: api.extend_order(
             source, seconds, prompt, store=store, model=model, size=size, fps=fps, steps=steps
         ),
-        output, store=store, renderers=renderers, sheet=sheet, timeline=timeline, live=live, plan=plan, json=json,
-        quiet=quiet,
+        output, store=store, renderers=renderers, seams=seams, sheet=sheet, timeline=timeline, live=live, plan=plan,
+        json=json, quiet=quiet,
     )  # fmt: skip

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sgen_ray.windows import SEAMS, Seams
+
 if TYPE_CHECKING:
     from sgen_ray.orders import Order
 
@@ -19,6 +21,7 @@ def film(
     sheet: Path | None,
     timeline: Path | None,
     live: Path | None,
+    seams: Seams = SEAMS,
     plan: Path | None = None,
     json: bool,
     quiet: bool,
@@ -35,7 +38,7 @@ def film(
         order = place()
         show.warn(order.warnings)
         sheet, timeline = (None if path is None else writable_file(path, (".png",)) for path in (sheet, timeline))
-        engine = EngineConfig(renderers=renderers)
+        engine = EngineConfig(renderers=renderers, seams=seams)
         with reporting(quiet) as on_event:
             if plan is not None:
                 api.plan_order(order, plan, store=store, on_event=on_event)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sgen_ray.cli import options as o
 from sgen_ray.types import VideoRequest
+from sgen_ray.windows import SEAMS
 
 
 def generate(
@@ -21,6 +22,7 @@ def generate(
     negative: o.Negative = VideoRequest.negative_prompt,
     model: o.Model = VideoRequest.model,
     renderers: o.Renderers = None,
+    seams: o.Seams = SEAMS,
     store: o.Store = None,
     output: o.Film = Path("film.mp4"),
     sheet: o.Sheet = None,
@@ -54,5 +56,6 @@ def generate(
             negative_prompt=negative,
             model=model,
         ),
-        output, store=store, renderers=renderers, sheet=sheet, timeline=timeline, live=live, json=json, quiet=quiet,
+        output, store=store, renderers=renderers, seams=seams, sheet=sheet, timeline=timeline, live=live, json=json,
+        quiet=quiet,
     )  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from sgen_ray.cli import options as o
+from sgen_ray.windows import SEAMS
 
 
 def render(
@@ -17,6 +18,7 @@ def render(
     steps: o.OwnSteps = None,
     model: o.OwnModel = None,
     renderers: o.Renderers = None,
+    seams: o.Seams = SEAMS,
     store: o.Store = None,
     output: o.Film = Path("film.mp4"),
     sheet: o.Sheet = None,
@@ -34,5 +36,6 @@ def render(
 
     film(
         lambda: api.reopen(plan, model=model, size=size, fps=fps, steps=steps),
-        output, store=store, renderers=renderers, sheet=sheet, timeline=timeline, live=live, json=json, quiet=quiet,
+        output, store=store, renderers=renderers, seams=seams, sheet=sheet, timeline=timeline, live=live, json=json,
+        quiet=quiet,
     )  # fmt: skip

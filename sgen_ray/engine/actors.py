@@ -52,6 +52,16 @@ class BlendSpec:
         return Blend(self.windows, self.grid, self.halo, self.frames, self.segment_length)
 
 
+@dataclass(frozen=True)
+class Known:
+    """Latent frames [start, stop) of another window, which is in the store under `fingerprint`."""
+
+    window: Window
+    fingerprint: str
+    start: int
+    stop: int
+
+
 class _Steps:
     """Keeps the status and stops a call that was cancelled."""
 
@@ -112,17 +122,28 @@ class Renderer:
         return None, None
 
     def render(
-        self, plan: Plan, window: Window, fingerprint: str, held: Mapping[int, Latents] | None = None
+        self, plan: Plan, window: Window, fingerprint: str, known: Sequence[Known] = ()
     ) -> tuple[float, Latents]:
-        """Seconds that it took, and the latents, which are in the store by then."""
+        """Seconds that it took, and the latents, which are in the store by then, as those of `known` must be."""
         began = time.perf_counter()
         on_step = self._steps.begin("render", window.index)
+        held = self._held(known)
         latents = self._renderer.render(visible(plan, window), window, held, on_step)
         latents = np.ascontiguousarray(latents, np.float32)
         if not np.isfinite(latents).all():
             raise EngineError(f"window {window.index} came out with NaN or infinite latents: the model is broken here")
         self._artifacts.put("window", fingerprint, encode_latents(latents, window))
         return time.perf_counter() - began, latents
+
+    def _held(self, known: Sequence[Known]) -> dict[int, Latents]:
+        """Latents [C, H, W] of other windows, by absolute latent frame; each window is read once."""
+        windows = {
+            name: stored_latents(self._artifacts, name, window)
+            for name, window in {k.fingerprint: k.window for k in known}.items()
+        }
+        return {
+            frame: windows[k.fingerprint][:, frame - k.window.start] for k in known for frame in range(k.start, k.stop)
+        }
 
     def decode(self, ready: Sequence[Segment], place: int) -> tuple[float, NDArray[np.uint8]]:
         """Seconds that it took, and pixel frames [T, H, W, 3] of one of the segments that `Stitcher.add` returned."""
