@@ -3,7 +3,7 @@
 Each film is planned once and painted in every way from the same plan and noise. Candidates let a window depend on
 finitely many others, so they can be resumed, edited and spread over a pool; the reference rows couple every window to
 every other at each step. Exchanging hidden states between windows in each shifted layer is bit for bit the whole film
-in one forward (tests/test_dit.py), so that row stands for it.
+in one forward (tests/test_spans.py), so that row stands for it.
 """
 
 from __future__ import annotations
@@ -82,7 +82,8 @@ class Measured:
     """One film painted in one way.
 
     Attributes:
-        seconds: of every window, by index; with what each waits for, the time on any number of renderers follows.
+        seconds: of a core, for every window, by index; with what each waits for, the time on any number of renderers
+            follows. What else the machine does meanwhile does not count.
         painted: window frames over film frames.
     """
 
@@ -172,15 +173,15 @@ def _timed(
     ours: Model, plan: Plan, tasks: Sequence[WindowTask], fused: bool
 ) -> tuple[list[tuple[Window, Latents]], list[float]]:
     """Windows and the seconds that each took, by index; all together where they are fused."""
-    began = time.perf_counter()
+    began = time.process_time()
     if fused:
         latents = paint_fused(ours, plan, [task.window for task in tasks])
         whole = [(task.window, latents[:, task.window.start : task.window.stop]) for task in tasks]
-        return whole, [time.perf_counter() - began]
+        return whole, [time.process_time() - began]
     painted, seconds = [], [0.0] * len(tasks)
     for window, latents in paint_windows(ours, plan, tasks):
         painted.append((window, latents))
-        seconds[window.index], began = time.perf_counter() - began, time.perf_counter()
+        seconds[window.index], began = time.process_time() - began, time.process_time()
     return painted, seconds
 
 
