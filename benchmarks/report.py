@@ -140,6 +140,81 @@ def held(record: Figures) -> list[str]:
     return [*lines, "Examples: `benchmarks/results/held_renderer.png`, `held_planner.png`."]
 
 
+def chaos(record: Figures) -> list[str]:
+    f = record["figures"]
+    rows = [
+        [kind, str(k["kills"]), *(_number(k[name]) for name in ("p50", "p95", "most"))]
+        for kind, k in f["kinds"].items()
+    ]
+    runs = f["runs"]
+    return [*_table(["killed", "kills", "next progress p50, s", "p95, s", "most, s"], rows), "",
+            f"A film takes {_number(f['undisturbed'])} s undisturbed, {_number(f['disturbed'])} s (median) with kills.",
+            "",
+            _goal("films that were completed", f["completed"] / runs, 1.0),
+            _goal("films that are the undisturbed one, bit for bit", f["identical"] / runs, 1.0),
+            _goal("finished windows painted again", f["painted_again"], 0, most=True, show=_number)]  # fmt: skip
+
+
+def memory(record: Figures) -> list[str]:
+    f = record["figures"]
+    names = list(f["growth"])
+    rows = [[f"{seconds} s", *(str(round(p[name] / 2**20)) for name in names)] for seconds, p in f["peaks"].items()]
+    return [*_table(["film", *(f"{name}, MiB" for name in names)], rows), "",
+            *(_goal(f"growth of the {name}", f["growth"][name], f["goal"], most=True)
+              for name in ("coordinator", "stitcher"))]  # fmt: skip
+
+
+def playable(record: Figures) -> list[str]:
+    f = record["figures"]
+    phases = list(next(iter(f["films"].values())))
+    rows = [
+        [kind, *(_number(wall[phase]) for phase in phases), _percent(wall["playable"] / wall["total"])]
+        for kind, wall in f["films"].items()
+    ]
+    parts = [[name, _number(seconds)] for name, seconds in f["parts"].items()]
+    return [*_table(["engine", *(f"{phase}, s" for phase in phases), "playable / total"], rows), "",
+            *_table(["part of a cold start, by itself", "s"], parts)]  # fmt: skip
+
+
+def throughput(record: Figures) -> list[str]:
+    f = record["figures"]
+    rows = [[what, *(_number(w[name]) for name in ("seconds", "cpu", "frames_a_second"))]
+            for what, w in f["work"].items()]  # fmt: skip
+    return [*_table(["work", "s", "processor, s", "frames/s"], rows), "",
+            _goal("frames a second over ffmpeg's own", f["share"]["wall"], f["goal"], show=_number),
+            _goal("the same by processor time", f["share"]["cpu"], f["goal"], show=_number)]  # fmt: skip
+
+
+def overhead(record: Figures) -> list[str]:
+    f = record["figures"]
+    rows = [
+        [f"{r['seconds']:g}", str(r["renderers"]), str(r["windows"]), _number(r["wall"]), _percent(r["efficiency"]),
+         _percent(r["possible"]), _number(r["overhead_ms"]), _number(r["decode_busy"]), _number(r["encode_busy"])]
+        for r in f["runs"]
+    ]  # fmt: skip
+    columns = ["seconds a window", "renderers", "windows", "wall, s", "efficiency", "without any cost",
+               "overhead a window, ms", "decode, s", "encode, s"]  # fmt: skip
+    goals = []
+    for seconds, goal in f["goals"]["efficiency"].items():
+        measured = [r["efficiency"] for r in f["runs"] if f"{r['seconds']:g}" == seconds]
+        goals.append(_goal(f"least efficiency at {seconds} s a window", min(measured, default=None), goal))
+    most = max(r["overhead_ms"] for r in f["runs"])
+    goals.append(_goal("most milliseconds a window", most, f["goals"]["overhead_ms"], most=True, show=_number))
+    return [*_table(columns, rows), "", *goals]
+
+
+def simulator(record: Figures) -> list[str]:
+    rows = [
+        [name, str(f["completed"]), str(f["losses"]), _percent(f["utilisation"]), _percent(f["lost_work"]),
+         _number(f["queued"]["median"]), _number(f["queued"]["p95"]), _number(f["stretch"]["median"]),
+         *(_number(f["tenants"][tenant]["stretch_mean"]) for tenant in ("many", "few"))]
+        for name, f in record["figures"].items()
+    ]  # fmt: skip
+    columns = ["case", "completed", "machines lost", "utilisation", "work lost", "queued, median s", "95 %, s",
+               "stretch, median", "mean of the tenant with 70 % of all jobs", "of the nine others"]  # fmt: skip
+    return _table(columns, rows)
+
+
 SECTIONS: dict[str, tuple[str, Callable[[Figures], list[str]]]] = {
     "judge": ("The judge", judge),
     "adherence": ("Prompt adherence", adherence),
@@ -147,7 +222,13 @@ SECTIONS: dict[str, tuple[str, Callable[[Figures], list[str]]]] = {
     "seams": ("Seams, drift and motion over a minute", seams),
     "seams_table": ("Ways for windows to agree", seams_table),
     "speed": ("Speed and memory", speed),
+    "overhead": ("Overhead of the engine", overhead),
+    "simulator": ("A day of 10,000 films, simulated", simulator),
     "held": ("Held modes", held),
+    "chaos": ("Under fire", chaos),
+    "memory": ("Memory against length", memory),
+    "playable": ("The first playable second", playable),
+    "throughput": ("Stitching and encoding against ffmpeg alone", throughput),
 }
 
 

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sgen_ray.engine.config import EngineConfig
-from sgen_ray.engine.events import OnEvent
+from sgen_ray.engine.events import JobRecorded, OnEvent
 from sgen_ray.engine.generate import generate_film, make_plan, preview_plan
+from sgen_ray.engine.runtime import Runtime
+from sgen_ray.jobs.jobs import Jobs
+from sgen_ray.jobs.owner import this_owner
 from sgen_ray.jobs.plan_file import write_plan
+from sgen_ray.jobs.records import Job
 from sgen_ray.orders import Order, edit_order, extend_order, place_order, reopen
-from sgen_ray.paths import default_store, space_for, writable_file, writable_folder, writable_store
+from sgen_ray.paths import default_database, default_store, space_for, writable_file, writable_folder, writable_store
+from sgen_ray.recorded import fill, open_jobs, record
 from sgen_ray.types import Plan, Video
 
 __all__ = ["Order", "edit", "edit_order", "extend", "extend_order", "fill_order", "generate", "place_order", "plan",
@@ -126,25 +132,40 @@ def fill_order(
     engine: EngineConfig | None = None,
     live: str | Path | None = None,
     on_event: OnEvent | None = None,
+    database: str | None = None,
+    job: Job | None = None,
+    jobs: Jobs | None = None,
+    runtime: Runtime | None = None,
 ) -> Video:
     """Makes the ordered film, after making sure that there is room for it.
 
-    live: a folder for an HLS playlist, film.m3u8, that plays while the rest is made.
+    Args:
+        live: a folder for an HLS playlist, film.m3u8, that plays while the rest is made.
+        database: of the job's record; by default SGEN_DATABASE, or jobs.db where the store is a folder.
+        jobs: that database, opened. job: the record, where there is one already and this process has claimed it.
+        runtime: as `generate_film`.
     """
+    engine = engine or EngineConfig()
     needed = space_for(order.request)
     output = writable_file(output, (".mp4",), needed)
     store = writable_store(str(store or default_store()), needed)
-    video = generate_film(
-        order.request,
-        order.factory,
-        output,
-        store=store,
-        engine=engine,
-        plan=order.plan,
-        held=order.held,
-        live=None if live is None else writable_folder(live, needed),
-        on_event=on_event,
-    )
+    where = None if live is None else writable_folder(live, needed)
+    opened = nullcontext(jobs) if jobs is not None else open_jobs(store, database or default_database())
+    with opened or nullcontext() as records:
+        if records is None:
+            video = generate_film(
+                order.request, order.factory, output, store=store, engine=engine, plan=order.plan, held=order.held,
+                live=where, on_event=on_event, runtime=runtime,
+            )  # fmt: skip
+        else:
+            job = job or record(records, order, output, store=store, engine=engine, owner=this_owner("sgen"))
+            if on_event is not None:
+                on_event(JobRecorded(job.id))
+            made = fill(
+                records, job, order, output, store=store, engine=engine, live=where, on_event=on_event, runtime=runtime
+            )
+            assert made is not None
+            video = made
     return replace(video, warnings=order.warnings)
 
 

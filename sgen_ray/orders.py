@@ -11,10 +11,13 @@ from sgen_ray import revision
 from sgen_ray.engine.studio import check_plan
 from sgen_ray.errors import PlanError
 from sgen_ray.jobs.artifacts import Artifacts
+from sgen_ray.jobs.database import database_url
+from sgen_ray.jobs.jobs import Jobs
 from sgen_ray.jobs.plan_file import plan_from_bytes, read_plan
+from sgen_ray.jobs.records import JobKind, is_job
 from sgen_ray.media.probe import probe
 from sgen_ray.models.factory import load_factory
-from sgen_ray.paths import default_store
+from sgen_ray.paths import default_database, default_store
 from sgen_ray.protocols import ModelFactory
 from sgen_ray.request import make_request
 from sgen_ray.revision import Revision
@@ -32,6 +35,9 @@ class Order:
     warnings: tuple[str, ...] = ()
     held: Mapping[int, Tokens] | None = None
     """Of an earlier plan, by semantic step: the rest is planned around it."""
+    kind: JobKind = JobKind.GENERATE
+    parent: str | None = None
+    """The job whose film this one changes, where it is known."""
 
 
 def place_order(
@@ -64,19 +70,27 @@ def reopen(
     fps: int | None = None,
     steps: int | None = None,
     store: str | Path | None = None,
+    database: str | None = None,
 ) -> Order:
     """An order to render a plan; what is not given is as the plan's request says. Raises PlanError too."""
-    plan = _plan_of(plan, store)
+    plan, parent = _plan_of(plan, store, database)
     order = _again(plan, plan.request.shots, model=model, size=size, fps=fps, steps=steps)
-    return replace(order, plan=replace(plan, request=order.request))
+    return replace(order, plan=replace(plan, request=order.request), kind=JobKind.RENDER, parent=parent)
 
 
 def edit_order(
-    film: Plan | str | Path, shot: int, prompt: str, *, store: str | Path | None = None, **changes: Any
+    film: Plan | str | Path,
+    shot: int,
+    prompt: str,
+    *,
+    store: str | Path | None = None,
+    database: str | None = None,
+    **changes: Any,
 ) -> Order:
     """An order for a film with another prompt for one shot. `changes` as `reopen`."""
-    plan = _plan_of(film, store)
-    return _revised(plan, revision.edit_shot(plan, shot, prompt), **changes)
+    plan, parent = _plan_of(film, store, database)
+    order = _revised(plan, revision.edit_shot(plan, shot, prompt), **changes)
+    return replace(order, kind=JobKind.EDIT, parent=parent)
 
 
 def extend_order(
@@ -85,20 +99,24 @@ def extend_order(
     prompt: str | None = None,
     *,
     store: str | Path | None = None,
+    database: str | None = None,
     **changes: Any,
 ) -> Order:
     """An order for a longer film. `changes` as `reopen`."""
-    plan = _plan_of(film, store)
-    return _revised(plan, revision.extend(plan, seconds, prompt), **changes)
+    plan, parent = _plan_of(film, store, database)
+    order = _revised(plan, revision.extend(plan, seconds, prompt), **changes)
+    return replace(order, kind=JobKind.EXTEND, parent=parent)
 
 
-def _plan_of(film: Plan | str | Path, store: str | Path | None) -> Plan:
-    """A plan as it is, from its file, or the plan that a film was made of."""
+def _plan_of(film: Plan | str | Path, store: str | Path | None, database: str | None) -> tuple[Plan, str | None]:
+    """A plan as it is, from its file, or the plan that a film or the film of a job was made of; and that job."""
     if isinstance(film, Plan):
-        return film
+        return film, None
+    if is_job(str(film)):
+        return _plan_of_job(str(film), str(store or default_store()), database), str(film)
     path = Path(film).expanduser()
     if path.suffix.lower() != ".mp4":
-        return read_plan(path)
+        return read_plan(path), None
     name = probe(path).provenance.get("plan")
     if not isinstance(name, str) or not name:
         raise PlanError(f"{path} does not say which plan it was made of; give its plan.arrow")
@@ -108,7 +126,16 @@ def _plan_of(film: Plan | str | Path, store: str | Path | None) -> Plan:
         raise PlanError(
             f"the plan of {path} is not in the store {kept}; name its store with --store, or its plan.arrow"
         )
-    return plan_from_bytes(data, str(path))
+    return plan_from_bytes(data, str(path)), None
+
+
+def _plan_of_job(job_id: str, store: str, database: str | None) -> Plan:
+    with Jobs(database_url(store, database or default_database()), store) as jobs:
+        job = jobs.get(job_id)
+    data = None if job.plan is None else Artifacts(store).get("plan", job.plan)
+    if data is None:
+        raise PlanError(f"{job_id} has no plan in the store {store}; it is {job.state}: see sgen status {job_id}")
+    return replace(plan_from_bytes(data, job_id), request=job.request)
 
 
 def _again(plan: Plan, shots: Sequence[Shot], *, model: str | None = None, size: str | tuple[int, int] | None = None,

@@ -23,6 +23,11 @@ def default_store() -> str:
     return str(Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "sgen-ray")
 
 
+def default_database() -> str | None:
+    """SGEN_DATABASE, a URL; None: it is in the store."""
+    return os.environ.get("SGEN_DATABASE") or None
+
+
 def space_for(request: VideoRequest) -> int:
     """Bytes that making this film may take: a generous bound on its stored segments, the film and the plan."""
     pixels = request.width * request.height * request.fps * request.seconds

@@ -167,3 +167,5 @@ class Video:
     warnings: tuple[str, ...] = ()
     timeline: tuple[Span, ...] = ()
     utilisation: float | None = None
+    job: str | None = None
+    """Its record, where there is one."""

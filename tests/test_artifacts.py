@@ -1,5 +1,7 @@
 import pickle
 import resource
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +17,43 @@ def only_file(folder: Path) -> Path:
     return found
 
 
-@pytest.mark.parametrize("uri", ["{}/store", "file://{}/store"])
-def test_what_was_put_is_got(tmp_path: Path, uri: str) -> None:
-    artifacts = Artifacts(uri.format(tmp_path))
+@pytest.fixture(scope="module")
+def s3() -> Iterator[str]:
+    """A real S3 endpoint on this machine: the URI of a new bucket, with a gap for a prefix."""
+    boto3 = pytest.importorskip("boto3")
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_EC2_METADATA_DISABLED": "true"}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in keys.items():
+            patch.setenv(name, value)
+        server.start()
+        try:
+            host, port = server.get_host_and_port()
+            client = boto3.client("s3", endpoint_url=f"http://{host}:{port}", region_name="us-east-1")
+            client.create_bucket(Bucket="films")
+            client.close()
+            yield f"s3://films/{{}}?endpoint_override={host}:{port}&scheme=http&region=us-east-1"
+        finally:
+            server.stop()
+
+
+@pytest.fixture(params=["folder", "file URI", "s3"])
+def artifacts(request: pytest.FixtureRequest, tmp_path: Path) -> Artifacts:
+    if request.param == "s3":
+        return Artifacts(request.getfixturevalue("s3").format(tmp_path.name))
+    return Artifacts(f"file://{tmp_path}/store" if request.param == "file URI" else tmp_path / "store")
+
+
+def overwrite(artifacts: Artifacts, data: bytes) -> None:
+    """Of the only artifact there is, as a bad disk would."""
+    (stored,) = artifacts.everything()
+    with artifacts._fs.open_output_stream(stored.path) as stream:
+        stream.write(data)
+
+
+def test_what_was_put_is_got(artifacts: Artifacts) -> None:
     assert artifacts.get("window", "abc") is None
     assert not artifacts.exists("window", "abc")
     artifacts.put("window", "abc", b"latents")
@@ -35,16 +71,31 @@ def test_stored_bytes_are_the_file_itself(tmp_path: Path) -> None:
     assert only_file(tmp_path).read_bytes() == b"pictures"
 
 
-@pytest.mark.parametrize("damage", [lambda data: data[:-1], lambda data: b"", lambda data: b"X" + data[1:]])
-def test_broken_artifact_is_missing_and_removed(tmp_path: Path, damage) -> None:
-    artifacts = Artifacts(tmp_path)
+@pytest.mark.parametrize("damage", [b"latent", b"", b"Xatents"])
+def test_broken_artifact_is_missing_and_removed(artifacts: Artifacts, damage: bytes) -> None:
     artifacts.put("window", "abc", b"latents")
-    path = only_file(tmp_path)
-    path.write_bytes(damage(path.read_bytes()))
+    overwrite(artifacts, damage)
     assert not artifacts.exists("window", "abc")
-    assert not path.exists()
+    assert list(artifacts.everything()) == []
     artifacts.put("window", "abc", b"latents")
     assert artifacts.get("window", "abc") == b"latents"
+
+
+def test_what_is_stored_is_listed_and_removed(artifacts: Artifacts) -> None:
+    began = datetime.now(UTC) - timedelta(seconds=5)
+    artifacts.put("window", "abc", b"latents")
+    artifacts.put("plan", "def", b"plan")
+    found = sorted(artifacts.everything(), key=lambda stored: stored.kind)
+    assert [(stored.kind, stored.fingerprint, stored.size) for stored in found] == [
+        ("plan", "def", 4),
+        ("window", "abc", 7),
+    ]
+    assert all(stored.modified >= began for stored in found)
+    artifacts.remove(found[0])
+    artifacts.remove(found[0])
+    assert artifacts.get("plan", "def") is None and artifacts.get("window", "abc") == b"latents"
+    artifacts.put("plan", "def", b"plan")
+    assert artifacts.exists("plan", "def")
 
 
 def test_a_relative_store_is_the_same_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

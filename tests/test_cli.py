@@ -17,7 +17,7 @@ from sgen_ray.cli.main import main
 from sgen_ray.errors import ModelError
 from sgen_ray.media.probe import probe, read_frames
 
-KEYS = """path seconds frames fps size seed model windows renderers windows_rendered windows_reused seam_ratio
+KEYS = """path job seconds frames fps size seed model windows renderers windows_rendered windows_reused seam_ratio
 overlap_sharpness drift motion wall utilisation timeline""".split()
 
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,7 +22,9 @@ from sgen_ray.types import Video
 
 
 def engine(**wishes: object) -> EngineConfig:
-    values = {"renderers": 2, "device": "cpu", "window": 8, "overlap": 4, "segment": 4, **wishes}
+    """A pool of the test's own, which ends soon after its film."""
+    own = {"namespace": uuid.uuid4().hex, "idle": 0.2}
+    values = {"renderers": 2, "device": "cpu", "window": 8, "overlap": 4, "segment": 4, **own, **wishes}
     return EngineConfig(**values)  # type: ignore[arg-type]
 
 
@@ -96,9 +99,9 @@ def test_the_same_bytes_with_one_two_and_three_renderers(tmp_path: Path) -> None
 
 @pytest.mark.usefixtures("ray_cluster")
 def test_a_renderer_a_gpu_where_there_are_some(tmp_path: Path) -> None:
-    factory = ToyFactory(notes(tmp_path), pause=0.05, in_process=False)
+    factory = ToyFactory(notes(tmp_path), pause=0.2, in_process=False)
     events: list[Event] = []
-    settings = EngineConfig(window=8, overlap=4, segment=4)
+    settings = EngineConfig(window=8, overlap=4, segment=4, idle=0.2, namespace="gpus")
     video = film(tmp_path, factory, settings, on_event=events.append)
     (started,) = (event for event in events if isinstance(event, FilmStarted))
     assert (started.device, started.renderers) == ("cuda", 2)

@@ -182,3 +182,14 @@ def changed(old: Film, new: Film) -> list[int]:
 def test_ways_that_are_not_known_are_named() -> None:
     with pytest.raises(ValueError, match="seams must be one of independent, red-black"):
         EngineConfig(seams="glue")  # type: ignore[arg-type]
+
+
+def test_what_another_job_paints_holds_back_only_what_waits_for_it(tmp_path: Path) -> None:
+    laid = laid_out(plan(), "red-black")  # window 1 waits for 0 and 2, window 3 for 2 and 4
+    todo = to_do(laid, Artifacts(tmp_path / "store"))
+    assert todo.waits == {0: frozenset(), 1: frozenset({0, 2}), 2: frozenset(), 3: frozenset({2, 4}), 4: frozenset()}
+    ours = todo.of(laid, frozenset({1, 2, 3, 4}))
+    assert [window.index for window in ours.render] == [2, 3, 4]
+    assert ours.waits == {2: frozenset(), 3: frozenset({2, 4}), 4: frozenset()}
+    assert ours.segments == {part.index for part in laid.parts if not {0, 1} & {*part.windows}}
+    assert todo.of(laid, frozenset({1, 3})).render == ()

@@ -13,12 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from sgen_ray.cli.sheet import write_spritesheet, write_thumbnail
 from sgen_ray.errors import EngineError, OutputError, SgenError
 from sgen_ray.media.concat import concat, provenance
 from sgen_ray.media.encode import Encoding, encode
 from sgen_ray.media.live import LivePlaylist
 from sgen_ray.media.probe import iter_frames, probe, read_frames
-from sgen_ray.media.sheets import contact_sheet, filmstrip, save_png, save_webp
+from sgen_ray.media.sheets import contact_sheet, filmstrip, save_png, save_webp, sprite_index, spritesheet
 from sgen_ray.shapes import Grid
 from sgen_ray.types import Shot, VideoRequest
 
@@ -349,3 +350,32 @@ def test_webp_plays_in_time(tmp_path: Path) -> None:
     assert total == round(12 / 7 * 1000)
     with pytest.raises(ValueError, match="at least one frame"):
         save_webp(numbered(0), 8, path)
+
+
+def test_spritesheet_and_its_index_agree(tmp_path: Path) -> None:
+    frames = np.zeros((7, 24, 32, 3), np.uint8)
+    frames[..., 0] = np.arange(7)[:, None, None] * 30
+    sheet = spritesheet(frames, columns=3, cell_width=16)
+    assert sheet.size == (3 * 16, 3 * 12)
+    index = sprite_index("film.png", sheet.size, 7, 3661.0, columns=3, cell_width=16)
+    assert index.startswith("WEBVTT\n\n00:00:00.000 --> 00:08:43.000\nfilm.png#xywh=0,0,16,12\n\n00:08:43.000 --> ")
+    assert index.endswith("--> 01:01:01.000\nfilm.png#xywh=0,24,16,12\n")
+    boxes = [[int(number) for number in found.split(",")] for found in re.findall(r"xywh=([\d,]+)", index)]
+    for number, (left, top, width, height) in enumerate(boxes):
+        assert sheet.crop((left, top, left + width, top + height)).getcolors() == [(16 * 12, (30 * number, 0, 0))]
+    with pytest.raises(ValueError, match="at least one"):
+        spritesheet(frames[:0])
+
+
+def test_thumbnail_and_spritesheet_of_a_film(film: Path, tmp_path: Path) -> None:
+    write_thumbnail(film, tmp_path / "one.png")
+    write_spritesheet(film, tmp_path / "many.png")
+    facts = probe(film)
+    with Image.open(tmp_path / "one.png") as one, Image.open(tmp_path / "many.png") as many:
+        assert one.size == (facts.width, facts.height)
+        assert np.array_equal(np.asarray(one), read_frames(film, [facts.frames // 3])[0])
+        cells = (tmp_path / "many.vtt").read_text().count("many.png#xywh=")
+        assert cells == round(facts.seconds)
+        assert many.width == 160 * min(10, cells)
+    with pytest.raises(OutputError, match="no folder"):
+        write_spritesheet(film, tmp_path / "nowhere" / "many.png")

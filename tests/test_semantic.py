@@ -1,12 +1,15 @@
 """The semantic encoder and the compressor against closed forms."""
 
+import pytest
 import torch
 from torch.distributions import Normal
 from torch.distributions import kl_divergence as reference
 
 from sgen_ray.models.planning import preview
 from sgen_ray.models.semantic import PreviewDecoder, SemanticCompressor, SemanticEncoder, kl_divergence, thumbnails
+from sgen_ray.training.data import step_times
 from sgen_ray.training.encoder import set_normalisation
+from sgen_ray.training.recipes import nano
 
 
 def test_kl_is_that_of_torch_distributions() -> None:
@@ -39,15 +42,23 @@ def test_tokens_are_normalised_over_the_world_and_come_back() -> None:
     torch.testing.assert_close(seen[0].flatten(2).transpose(1, 2), means[:5], atol=1e-5, rtol=1e-5)
 
 
-def test_shapes_and_stills() -> None:
+@pytest.mark.parametrize("count", [2, 4])
+def test_shapes_and_stills(count: int) -> None:
     torch.manual_seed(0)
-    encoder = SemanticEncoder(16, 8).requires_grad_(False)
-    pairs = torch.rand(3, 2, 3, 64, 96) * 2 - 1
-    features = encoder(pairs)
+    encoder = SemanticEncoder(16, 8, (2, 4), count).requires_grad_(False)
+    frames = torch.rand(3, count, 3, 64, 96) * 2 - 1
+    features = encoder(frames)
     assert features.shape == (3, 16, 2, 3)
-    still = pairs[:, :1].expand(-1, 2, -1, -1, -1)
+    still = frames[:, :1].expand(-1, count, -1, -1, -1)
     assert encoder(still).isfinite().all()
-    assert not torch.allclose(encoder(pairs), encoder(pairs.flip(1)))  # the order of frames shows motion
+    assert not torch.allclose(features, encoder(frames.flip(1)))  # the order of frames shows motion
+
+
+def test_frames_of_a_step_lie_evenly_in_it() -> None:
+    grid = nano().grid  # eight pixel frames a step
+    steps = torch.tensor([[0, 3]])
+    assert (step_times(steps, grid, 2) * grid.fps).tolist() == [[[2, 6], [26, 30]]]
+    assert (step_times(steps, grid, 4) * grid.fps).tolist() == [[[1, 3, 5, 7], [25, 27, 29, 31]]]
 
 
 def test_preview_has_eight_pixels_a_token() -> None:

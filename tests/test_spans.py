@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from sgen_ray.models.attention import attention
 from sgen_ray.models.spans import runs, span_attention, spans
 
 HEADS, DIM, PATCHES, TOKENS = 2, 4, 3, 2
@@ -102,3 +103,17 @@ def test_exchanging_half_a_span_is_the_whole_film(shifted: bool) -> None:
         assert torch.equal(out[:, start - first : stop - first], whole[:, start:stop])
         steps = slice((start - first) // 2, (stop - first) // 2)
         assert torch.equal(out_plan[:, steps], whole_plan[:, start // 2 : stop // 2])
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_attention_spelt_out_for_training_is_torchs(masked: bool) -> None:
+    generator = torch.Generator().manual_seed(0)
+    q, k, v = (torch.randn(2, 3, n, 8, generator=generator).bfloat16() for n in (5, 7, 7))
+    mask = torch.rand(2, 1, 5, 7, generator=generator) < 0.6 if masked else None
+    if mask is not None:
+        mask[..., 0] = True
+    expected = functional.scaled_dot_product_attention(q.float(), k.float(), v.float(), attn_mask=mask)
+    spelt_out = attention(q.requires_grad_(), k, v, mask).float()
+    torch.testing.assert_close(spelt_out, expected, atol=0.03, rtol=0.03)
+    with torch.no_grad():
+        torch.testing.assert_close(attention(q, k, v, mask).float(), expected, atol=0.03, rtol=0.03)

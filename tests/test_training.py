@@ -216,6 +216,20 @@ def test_replay_is_a_function_of_the_step() -> None:
         assert seen[step][0] == seen[step][1] and seen[step][0] not in seen[step - 1]  # the newest are always in
 
 
+def test_items_drawn_ahead_and_in_blocks_are_a_function_of_the_step_too() -> None:
+    from sgen_ray.training.loop import Replay
+
+    schedule = Schedule(steps=1, batch=4, replay=16, fresh=1, ahead=6, block=4)
+    going, seen = Replay(Counting(), schedule, 3), {}
+    for step in range(14):
+        seen[step] = going.batch(step, torch.Generator().manual_seed(step))["seed"]
+        # 6 ahead and one a step, in whole blocks.
+        assert going.drawn == -(-(6 + step + 1) // 4) * 4
+    for step in (0, 5, 13):
+        fresh = Replay(Counting(), schedule, 3)
+        assert torch.equal(fresh.batch(step, torch.Generator().manual_seed(step))["seed"], seen[step])
+
+
 def test_rate_warms_up_holds_and_falls() -> None:
     schedule = Schedule(steps=1000, batch=1, warmup=50, decay=0.2)
     assert schedule.factor(0) == pytest.approx(0.02)
@@ -285,4 +299,4 @@ def test_shipped_recipes_fit_together(name: str) -> None:
     assert recipe.semantic_encoder["feature_channels"] == recipe.compressor["feature_channels"]
     assert (grid.semantic_height, grid.semantic_width) == (grid.height // 32, grid.width // 32)
     for schedule in recipe.schedules.values():
-        assert not schedule.replay or schedule.replay % schedule.fresh == 0
+        assert not schedule.replay or schedule.replay % (schedule.block or schedule.fresh) == 0

@@ -10,15 +10,35 @@ from typing import Annotated
 import typer
 
 from sgen_ray import __version__
+from sgen_ray.cli.batch import batch
 from sgen_ray.cli.edit import edit, extend
+from sgen_ray.cli.gc import gc
 from sgen_ray.cli.generate import generate
 from sgen_ray.cli.info import info
+from sgen_ray.cli.jobs import cancel, jobs, resume, status, worker
 from sgen_ray.cli.plan import plan
 from sgen_ray.cli.render import render
 from sgen_ray.cli.train import pack, train
 from sgen_ray.cli.world import world
 
-COMMANDS = (generate, plan, render, edit, extend, info, world, train, pack)
+COMMANDS = (
+    generate,
+    plan,
+    render,
+    edit,
+    extend,
+    jobs,
+    status,
+    resume,
+    cancel,
+    batch,
+    worker,
+    gc,
+    info,
+    world,
+    train,
+    pack,
+)
 
 app = typer.Typer(
     name="sgen",

@@ -11,8 +11,10 @@ from sgen_ray.cli import options as o
 from sgen_ray.windows import SEAMS
 
 Source = Annotated[
-    Path,
-    typer.Argument(help="A plan, or a film whose plan is still in the store.", metavar="PLAN|FILM", show_default=False),
+    str,
+    typer.Argument(
+        help="A plan, or a film or a job whose plan is still in the store.", metavar="PLAN|FILM|JOB", show_default=False
+    ),
 ]
 KeptPlan = Annotated[Path | None, typer.Option(help="Also write the new plan (.arrow).", show_default=False)]
 
@@ -28,6 +30,7 @@ def edit(
     renderers: o.Renderers = None,
     seams: o.Seams = SEAMS,
     store: o.Store = None,
+    database: o.Database = None,
     output: o.Film = Path("film.mp4"),
     plan: KeptPlan = None,
     sheet: o.Sheet = None,
@@ -40,6 +43,8 @@ def edit(
 
     sgen edit water.mp4 --shot 2 "a storm over the mountains at night" -o storm.mp4
 
+    sgen edit job_01k2x7m3qv9abcdefgh0 --shot 1 "snow over the ocean" -o snow.mp4
+
     The rest of the plan is held while the shot is planned anew, so the film still fits together, and only windows that
     see the shot are rendered.
     """
@@ -47,10 +52,21 @@ def edit(
     from sgen_ray.cli.filming import film
 
     film(
-        lambda: api.edit_order(source, shot, prompt, store=store, model=model, size=size, fps=fps, steps=steps),
-        output, store=store, renderers=renderers, seams=seams, sheet=sheet, timeline=timeline, live=live, plan=plan,
-        json=json, quiet=quiet,
-    )  # fmt: skip
+        lambda: api.edit_order(
+            source, shot, prompt, store=store, database=database, model=model, size=size, fps=fps, steps=steps
+        ),
+        output,
+        store=store,
+        database=database,
+        renderers=renderers,
+        seams=seams,
+        sheet=sheet,
+        timeline=timeline,
+        live=live,
+        plan=plan,
+        json=json,
+        quiet=quiet,
+    )
 
 
 def extend(
@@ -66,6 +82,7 @@ def extend(
     renderers: o.Renderers = None,
     seams: o.Seams = SEAMS,
     store: o.Store = None,
+    database: o.Database = None,
     output: o.Film = Path("film.mp4"),
     plan: KeptPlan = None,
     sheet: o.Sheet = None,
@@ -85,8 +102,17 @@ def extend(
 
     film(
         lambda: api.extend_order(
-            source, seconds, prompt, store=store, model=model, size=size, fps=fps, steps=steps
+            source, seconds, prompt, store=store, database=database, model=model, size=size, fps=fps, steps=steps
         ),
-        output, store=store, renderers=renderers, seams=seams, sheet=sheet, timeline=timeline, live=live, plan=plan,
-        json=json, quiet=quiet,
-    )  # fmt: skip
+        output,
+        store=store,
+        database=database,
+        renderers=renderers,
+        seams=seams,
+        sheet=sheet,
+        timeline=timeline,
+        live=live,
+        plan=plan,
+        json=json,
+        quiet=quiet,
+    )

@@ -64,8 +64,26 @@ Store = Annotated[
         show_default=False,
     ),
 ]
+Database = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="Database of jobs, postgresql://…; by default SGEN_DATABASE, or jobs.db in the store.",
+        show_default=False,
+    ),
+]
 Film = Annotated[Path, typer.Option("--output", "-o", help="Where the film goes (.mp4).")]
 Sheet = Annotated[Path | None, typer.Option(help="Also write a contact sheet of the film (.png).", show_default=False)]
+Thumbnail = Annotated[
+    Path | None, typer.Option(help="Also write one frame of the film as its thumbnail (.png).", show_default=False)
+]
+Spritesheet = Annotated[
+    Path | None,
+    typer.Option(
+        help="Also write small pictures for a player's time bar (.png), with a WebVTT index beside (.vtt).",
+        show_default=False,
+    ),
+]
 Live = Annotated[
     Path | None,
     typer.Option(

@@ -13,6 +13,7 @@ from rich.progress import TimeRemainingColumn as Remaining
 from sgen_ray.engine.events import (
     Event,
     FilmStarted,
+    JobRecorded,
     OnEvent,
     PhaseFinished,
     PhaseStarted,
@@ -89,6 +90,8 @@ class Live:
     def __call__(self, event: Event) -> None:
         bars = self._bars
         match event:
+            case JobRecorded(job):
+                bars.console.print(f"job {job}", markup=False)
             case FilmStarted():
                 self._windows, self._reused = event.windows, event.windows_reused
                 bars.update(self._load, description=_started(event))
@@ -140,6 +143,8 @@ class Plain:
 
     def __call__(self, event: Event) -> None:
         match event:
+            case JobRecorded(job):
+                self._write(f"job {job}")
             case FilmStarted():
                 self._windows, self._done, self._reused = event.windows, event.windows_reused, event.windows_reused
                 self._begin = self._clock()

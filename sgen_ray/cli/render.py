@@ -12,7 +12,9 @@ from sgen_ray.windows import SEAMS
 
 
 def render(
-    plan: Annotated[Path, typer.Argument(help="A plan that sgen plan has made.", metavar="PLAN")],
+    plan: Annotated[
+        str, typer.Argument(help="A plan that sgen plan has made, or a job whose plan is in the store.", metavar="PLAN")
+    ],
     size: o.Size = None,
     fps: o.Fps = None,
     steps: o.OwnSteps = None,
@@ -20,6 +22,7 @@ def render(
     renderers: o.Renderers = None,
     seams: o.Seams = SEAMS,
     store: o.Store = None,
+    database: o.Database = None,
     output: o.Film = Path("film.mp4"),
     sheet: o.Sheet = None,
     timeline: o.Timeline = None,
@@ -35,7 +38,15 @@ def render(
     from sgen_ray.cli.filming import film
 
     film(
-        lambda: api.reopen(plan, model=model, size=size, fps=fps, steps=steps),
-        output, store=store, renderers=renderers, seams=seams, sheet=sheet, timeline=timeline, live=live, json=json,
+        lambda: api.reopen(plan, model=model, size=size, fps=fps, steps=steps, store=store, database=database),
+        output,
+        store=store,
+        database=database,
+        renderers=renderers,
+        seams=seams,
+        sheet=sheet,
+        timeline=timeline,
+        live=live,
+        json=json,
         quiet=quiet,
-    )  # fmt: skip
+    )

@@ -48,6 +48,7 @@ def video_facts(video: Video) -> dict[str, Any]:
     """A film as `--json` prints it."""
     return {
         "path": str(video.path),
+        "job": video.job,
         "seconds": video.seconds,
         "frames": video.frames,
         "fps": video.fps,
@@ -101,6 +102,8 @@ def show_video(video: Video, as_json: bool) -> None:
     busy = "" if video.utilisation is None else f"; renderers were busy {video.utilisation:.0%} of the time"
     print(f"{video.windows} windows, {video.windows_rendered} rendered and {video.windows_reused} from the store{busy}")
     print(", ".join(f"{name} {value:.3f}" for name, value in figures.items() if value is not None))
+    if video.job is not None:
+        print(f"job {video.job}")
 
 
 def _spell(value: Any) -> str:

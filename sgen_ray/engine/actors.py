@@ -62,27 +62,72 @@ class Known:
     stop: int
 
 
+@dataclass(frozen=True)
+class Reblend:
+    """How to make a segment's latents again from the store, where those that a stitcher made went with their machine:
+    the film's cut, and the windows that show in the segment, with their fingerprints."""
+
+    spec: BlendSpec
+    windows: tuple[tuple[Window, str], ...]
+
+    def segment(self, index: int, artifacts: Artifacts) -> Segment:
+        blend = self.spec.blend()
+        ready = [
+            segment
+            for window, fingerprint in self.windows
+            for segment in blend.add(RenderedWindow(window, stored_latents(artifacts, fingerprint, window)))
+        ]
+        return next(segment for segment in ready if segment.index == index)
+
+
+def _held(artifacts: Artifacts, known: Sequence[Known]) -> dict[int, Latents]:
+    """Latents [C, H, W] of other windows, by absolute latent frame; each window is read once."""
+    windows = {
+        name: stored_latents(artifacts, name, window)
+        for name, window in {k.fingerprint: k.window for k in known}.items()
+    }
+    return {frame: windows[k.fingerprint][:, frame - k.window.start] for k in known for frame in range(k.start, k.stop)}
+
+
 class _Steps:
     """Keeps the status and stops a call that was cancelled."""
 
     def __init__(self, canceled: Canceled) -> None:
         self._canceled = canceled
+        self.abandoned = False
         self.now = Status()
 
     def begin(self, method: str, index: int) -> protocols.OnStep:
         self.now = Status(method, index)
-        if self._canceled():
+        if self.abandoned or self._canceled():
             raise Cancelled(f"{method} {index} was cancelled")
 
         def on_step(done: int, total: int) -> None:
             self.now = Status(method, index, done, total)
-            if self._canceled():
+            if self.abandoned or self._canceled():
                 raise Cancelled(f"{method} {index} was cancelled after step {done} of {total}")
 
         return on_step
 
 
-class Planner:
+class _Worker:
+    """What the pool asks of every worker. `status` and `abandon` are answered beside a running call."""
+
+    _steps: _Steps
+
+    def status(self) -> Status:
+        return self._steps.now
+
+    def abandon(self) -> None:
+        """Whoever asked for the calls that run and wait is gone: they end at their next step, until `resume`."""
+        self._steps.abandoned = True
+
+    def resume(self) -> tuple[None, None]:
+        self._steps.abandoned = False
+        return None, None
+
+
+class Planner(_Worker):
     """Makes the plan of a whole film."""
 
     def __init__(self, canceled: Canceled, factory: protocols.ModelFactory, device: str, threads: int) -> None:
@@ -102,18 +147,12 @@ class Planner:
     def preview(self, plan: Plan) -> tuple[NDArray[np.uint8], None]:
         return self._planner.preview(plan), None
 
-    def status(self) -> Status:
-        return self._steps.now
 
+class Renderer(_Worker):
+    """Paints windows and decodes segments, with the weights of both in one process. Films have stores of their own."""
 
-class Renderer:
-    """Paints windows and decodes segments, with the weights of both in one process."""
-
-    def __init__(
-        self, canceled: Canceled, factory: protocols.ModelFactory, device: str, threads: int, store: str
-    ) -> None:
+    def __init__(self, canceled: Canceled, factory: protocols.ModelFactory, device: str, threads: int) -> None:
         self._factory, self._device, self._threads = factory, device, threads
-        self._artifacts = Artifacts(store)
         self._steps = _Steps(canceled)
 
     def load(self) -> tuple[None, None]:
@@ -122,42 +161,36 @@ class Renderer:
         return None, None
 
     def render(
-        self, plan: Plan, window: Window, fingerprint: str, known: Sequence[Known] = ()
+        self, store: str, plan: Plan, window: Window, fingerprint: str, known: Sequence[Known] = ()
     ) -> tuple[float, Latents]:
-        """Seconds that it took, and the latents, which are in the store by then, as those of `known` must be."""
+        """Seconds that it took, and the latents, which are in the store by then, as those of `known` must be.
+
+        A renderer that died may have stored the window just before; what is stored is not painted again.
+        """
         began = time.perf_counter()
         on_step = self._steps.begin("render", window.index)
-        held = self._held(known)
+        artifacts = Artifacts(store)
+        if artifacts.exists("window", fingerprint):
+            return time.perf_counter() - began, stored_latents(artifacts, fingerprint, window)
+        held = _held(artifacts, known)
         latents = self._renderer.render(visible(plan, window), window, held, on_step)
         latents = np.ascontiguousarray(latents, np.float32)
         if not np.isfinite(latents).all():
             raise EngineError(f"window {window.index} came out with NaN or infinite latents: the model is broken here")
-        self._artifacts.put("window", fingerprint, encode_latents(latents, window))
+        artifacts.put("window", fingerprint, encode_latents(latents, window))
         return time.perf_counter() - began, latents
 
-    def _held(self, known: Sequence[Known]) -> dict[int, Latents]:
-        """Latents [C, H, W] of other windows, by absolute latent frame; each window is read once."""
-        windows = {
-            name: stored_latents(self._artifacts, name, window)
-            for name, window in {k.fingerprint: k.window for k in known}.items()
-        }
-        return {
-            frame: windows[k.fingerprint][:, frame - k.window.start] for k in known for frame in range(k.start, k.stop)
-        }
-
-    def decode(self, ready: Sequence[Segment], place: int) -> tuple[float, NDArray[np.uint8]]:
-        """Seconds that it took, and pixel frames [T, H, W, 3] of one of the segments that `Stitcher.add` returned."""
+    def decode(self, store: str, ready: Sequence[Segment] | Reblend, place: int) -> tuple[float, NDArray[np.uint8]]:
+        """Seconds that it took, and pixel frames [T, H, W, 3] of one of the segments that `Stitcher.add` returned: the
+        one at `place`; or segment `place` of the film, blended again."""
         began = time.perf_counter()
-        segment = ready[place]
+        segment = ready.segment(place, Artifacts(store)) if isinstance(ready, Reblend) else ready[place]
         self._steps.begin("decode", segment.index)
         frames = self._decoder.decode(segment)
         return time.perf_counter() - began, frames
 
-    def status(self) -> Status:
-        return self._steps.now
 
-
-class Stitcher:
+class Stitcher(_Worker):
     """Blends windows into segments and encodes these. `joined` are the windows that one before it already had."""
 
     def __init__(
@@ -181,13 +214,15 @@ class Stitcher:
         ready = self._blend.add(RenderedWindow(window, latents))
         return [segment.index for segment in ready], ready
 
-    def encode(self, start: int, frames: NDArray[np.uint8], fingerprint: str, index: int) -> tuple[float, None]:
-        """Seconds that it took; `start` is the film's pixel frame that the segment begins at."""
+    def encode(
+        self, start: int, frames: NDArray[np.uint8] | None, fingerprint: str, index: int
+    ) -> tuple[float | None, None]:
+        """Seconds that it took, None without frames: they must be decoded again. `start` is the film's pixel frame that
+        the segment begins at."""
+        if frames is None:
+            return None, None
         began = time.perf_counter()
         self._steps.begin("encode", index)
         encoded = encode(frames, start, self._encoding)
         put_segment(self._artifacts, fingerprint, encoded, measure(frames, start))
         return time.perf_counter() - began, None
-
-    def status(self) -> Status:
-        return self._steps.now

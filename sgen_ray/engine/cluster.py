@@ -1,7 +1,8 @@
-"""The runtime on Ray: each worker an actor. The only module of the engine that talks to Ray.
+"""The runtime on Ray: each worker an actor. With `controller` the only module of the engine that talks to Ray.
 
-Actors never restart and tasks never retry by themselves: `crew` decides, so that a poison window surfaces instead of
-looping. Values are returned, never put, by actors: what is returned belongs to the driver and outlives its maker.
+Actors never restart and tasks never retry by themselves: `crew` and `pool` decide, so that a poison window surfaces
+instead of looping. Values are returned, never put, by actors, and a job calls the workers that it holds itself: what is
+returned belongs to its driver, outlives its maker and passes through nobody else.
 """
 
 from __future__ import annotations
@@ -18,8 +19,11 @@ from typing import Any
 
 import psutil
 
+from sgen_ray.engine.lease import Link, PoolHere
 from sgen_ray.engine.machine import Machine, this_machine
-from sgen_ray.engine.runtime import Call, Demand, WorkerDied
+from sgen_ray.engine.messages import PoolSpec
+from sgen_ray.engine.pool import Pool
+from sgen_ray.engine.runtime import Call, Demand, OutOfMemory, WorkerDied, WorkerTaken
 from sgen_ray.errors import Cancelled, EngineError
 
 
@@ -44,9 +48,9 @@ class RayCall:
         except exceptions.RayActorError as error:
             if getattr(error, "actor_init_failed", False):
                 raise EngineError(f"a worker does not start: {_last_line(error)}") from error
-            raise WorkerDied(_why_it_died(error)) from None
+            raise _death(error) from None
         except (exceptions.WorkerCrashedError, exceptions.OutOfMemoryError, exceptions.NodeDiedError) as error:
-            raise WorkerDied(_why_it_died(error)) from None
+            raise _death(error) from None
         except exceptions.RayTaskError as error:
             cause = error.cause
             raise cause if isinstance(cause, Exception) else EngineError(_last_line(error)) from None
@@ -62,6 +66,12 @@ class RayWorker:
     def status(self) -> RayCall:
         return RayCall(self._handle.status.options(concurrency_group="status").remote(), None)
 
+    def node(self) -> RayCall:
+        return RayCall(self._handle.node.options(concurrency_group="status").remote(), None)
+
+    def abandon(self) -> None:
+        self._handle.abandon.options(concurrency_group="status").remote()
+
     def kill(self) -> None:
         import ray
 
@@ -70,6 +80,9 @@ class RayWorker:
 
 class RayRuntime:
     """Connects at the first need, so that a film that is already in the store starts no cluster.
+
+    On a cluster of its own the pool is in this process, which saves starting another; on one that was there before it
+    is a detached actor, which films of other drivers use too.
 
     Raises:
         EngineError: there is no cluster at the address.
@@ -80,6 +93,8 @@ class RayRuntime:
         self._object_store = object_store_mib << 20
         self._workers: list[RayWorker] = []
         self._processes: list[psutil.Process] = []  # of a cluster of its own, without what those started
+        self._pools: dict[tuple[str, str], PoolHere] = {}
+        self._here: Machine | None = None
         self._connected = False
         self._opened = False
 
@@ -87,7 +102,9 @@ class RayRuntime:
     def machine(self) -> Machine:
         attached = "ray" in sys.modules and sys.modules["ray"].is_initialized()
         if self._address is None and not attached:
-            return this_machine()
+            # As it was at first: memory that our own workers take does not count against them.
+            self._here = self._here or this_machine()
+            return self._here
         ray = self._connect()
         resources = ray.cluster_resources()
         names = sorted(name.split(":", 1)[1] for name in resources if name.startswith("accelerator_type:"))
@@ -100,12 +117,22 @@ class RayRuntime:
 
     def start(self, actor: type, args: Sequence[Any], demand: Demand) -> RayWorker:
         self._connect()
+        labels = {"label_selector": dict(demand.labels)} if demand.labels else {}
         remote = _remote_class(actor).options(
-            num_cpus=demand.cpus, num_gpus=demand.gpus, max_restarts=0, max_task_retries=0, max_concurrency=1
+            num_cpus=demand.cpus, num_gpus=demand.gpus, max_restarts=0, max_task_retries=0, max_concurrency=1, **labels
         )
         worker = RayWorker(remote.remote(_canceled, *args))
         self._workers.append(worker)
         return worker
+
+    def link(self, spec: PoolSpec) -> Link:
+        self._connect()
+        if self._opened and self._address is None:
+            # Kept for the next film on this runtime, weights and all.
+            return self._pools.setdefault((spec.name, spec.version), PoolHere(Pool(self, spec)))
+        from sgen_ray.engine.controller import SharedPool
+
+        return SharedPool(spec)
 
     def share(self, value: Any) -> Any:
         return self._connect().put(value)
@@ -119,6 +146,14 @@ class RayRuntime:
             ready, _ = ray.wait(refs, num_returns=len(refs), timeout=0)
         done = set(ready)
         return [call for call in calls if isinstance(call, RayCall) and call.small in done]
+
+    def draining(self) -> frozenset[str]:
+        try:  # private, but used by Ray's own libraries, and not worth a film where it is gone
+            from ray._private.state import state
+
+            return frozenset(state.get_draining_nodes())
+        except Exception:
+            return frozenset()
 
     def cancel(self, calls: Sequence[Call]) -> None:
         for call in calls:
@@ -183,7 +218,11 @@ class RayRuntime:
 def _remote_class(actor: type) -> Any:
     import ray
 
-    return ray.remote(concurrency_groups={"status": 1})(actor)
+    def node(self: Any) -> str:
+        return str(ray.get_runtime_context().get_node_id())
+
+    placed = type(actor.__name__, (actor,), {"node": node, "__module__": actor.__module__})
+    return ray.remote(concurrency_groups={"status": 1})(placed)
 
 
 def _family(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
@@ -224,14 +263,16 @@ def _last_line(error: BaseException) -> str:
     return lines[-1] if lines else type(error).__name__
 
 
-def _why_it_died(error: BaseException) -> str:
+def _death(error: BaseException) -> WorkerDied:
     text = str(error)
     if (
         "memory monitor" in text
         or "OutOfMemory" in type(error).__name__
         or "due to the node running low on memory" in text
     ):
-        return "its machine ran out of memory; use fewer renderers"
+        return OutOfMemory("its machine ran out of memory; use fewer renderers")
+    if "owner has died" in text or "owner of this actor" in text or "ray.kill" in text:
+        return WorkerTaken("the pool ended it or went away")
     if "node" in text and ("died" in text or "terminated" in text) and "exit detail" not in text:
-        return "its machine went away"
-    return "its process was killed, ran out of memory or crashed"
+        return WorkerTaken("its machine went away")
+    return WorkerDied("its process was killed, ran out of memory or crashed")

@@ -1,18 +1,22 @@
-"""Workers of one kind and the tasks they share: hands out, retries, replaces the dead, and knows when to give up."""
+"""The tasks of one job for one kind of workers: hands out, retries, and knows when to give up.
+
+The workers are the pool's; `lease` brings and takes them.
+"""
 
 from __future__ import annotations
 
 import heapq
 import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sgen_ray.engine.actors import Status
 from sgen_ray.engine.events import OnEvent, WorkerLost
+from sgen_ray.engine.messages import Held, Loss, Need
 from sgen_ray.engine.policy import RetryPolicy, next_worker
-from sgen_ray.engine.runtime import Call, Runtime, Worker, WorkerDied
+from sgen_ray.engine.runtime import Call, OutOfMemory, Runtime, Worker, WorkerDied, WorkerTaken
 from sgen_ray.errors import Cancelled, EngineError, SgenError
 
 TICK = 0.2
@@ -46,29 +50,28 @@ class Done:
 
 @dataclass(eq=False)
 class _Member:
+    id: int
     number: int
     worker: Worker
-    loading: Call | None
     calls: dict[Call, Task] = field(default_factory=dict)
     asked: Call | None = None
     told: Status = field(default_factory=Status)
-    gone: bool = False
+    recalled: bool = False  # to be given back when its running call has ended
+    gone: bool = False  # dead, or not ours any more
 
 
 class Crew:
-    """`size` workers of one kind.
+    """Works on what it is given with `grant`, on `size` workers at most.
 
     Args:
-        start: starts a worker; called again for each that died.
         depth: calls that a busy worker holds.
-        timeout: seconds that tasks wait for a first worker to be ready.
+        timeout: seconds that tasks wait for a first worker to be ready anywhere in the pool.
     """
 
     def __init__(
         self,
         name: str,
         runtime: Runtime,
-        start: Callable[[], Worker],
         on_event: OnEvent,
         retry: RetryPolicy,
         *,
@@ -77,21 +80,52 @@ class Crew:
         timeout: float = 300.0,
     ) -> None:
         self.name = name
-        self._runtime, self._start, self._on_event, self._retry = runtime, start, on_event, retry
-        self._depth, self._timeout = depth, timeout
+        self.ready = 0
+        """Workers in the pool that have loaded their model, whoever holds them."""
+        self._runtime, self._on_event, self._retry = runtime, on_event, retry
+        self._size, self._depth, self._timeout = size, depth, timeout
         self._members: list[_Member] = []
+        self._lost: list[Loss] = []
         self._queue: list[tuple[int, int, int, Task]] = []
         self._ticket = itertools.count()
         self._failures: dict[tuple[str, int], int] = {}
         self._deaths = 0
         self._waiting_since = time.monotonic()
-        for number in range(size):
-            self._hire(number)
 
     @property
-    def ready(self) -> int:
-        """Workers that have loaded their model."""
-        return sum(member.loading is None and not member.gone for member in self._members)
+    def need(self) -> Need:
+        """Workers that would have something to do now; and soon, until it is closed."""
+        return Need(min(self.unfinished, self._size), self._size)
+
+    def grant(self, held: Sequence[Held], ready: int) -> None:
+        """All that the pool lends now; `ready`: how many of the kind it has that are ready, lent or not."""
+        self.ready = ready
+        lent = {item.id: item for item in held}
+        for member in self._members:
+            item = lent.pop(member.id, None)
+            if item is None:
+                member.gone = True
+            elif item.recalled and not member.recalled:
+                member.recalled = True
+                self._runtime.cancel(list(member.calls)[1:])  # they have not begun, and go to another worker
+            else:
+                member.recalled = item.recalled
+        self._members = [member for member in self._members if member.calls or not member.gone]
+        self._members += [_Member(item.id, item.number, item.worker, recalled=item.recalled) for item in lent.values()]
+
+    def returned(self) -> set[int]:
+        """Workers that were recalled and have nothing to do any more; they are not ours from here on."""
+        back = {member.id for member in self._members if member.recalled and not member.calls and not member.gone}
+        self._members = [member for member in self._members if member.id not in back]
+        return back
+
+    def idle(self) -> set[int]:
+        return {member.id for member in self._members if not member.calls and not member.gone}
+
+    def lost(self) -> list[Loss]:
+        """Workers that have died since the last look."""
+        lost, self._lost = self._lost, []
+        return lost
 
     @property
     def unfinished(self) -> int:
@@ -109,12 +143,12 @@ class Crew:
             EngineError: no worker could start for too long.
         """
         while self._queue:
-            free = [member for member in self._members if member.loading is None and not member.gone]
-            chosen = next_worker([len(member.calls) for member in free], len(self._queue), self._depth)
+            usable = [member for member in self._members if not member.recalled and not member.gone]
+            chosen = next_worker([len(member.calls) for member in usable], len(self._queue), self._depth)
             if chosen is None:
                 break
             task = heapq.heappop(self._queue)[-1]
-            free[chosen].calls[free[chosen].worker.call(task.method, *task.args)] = task
+            usable[chosen].calls[usable[chosen].worker.call(task.method, *task.args)] = task
         if self.ready or not self._queue:
             self._waiting_since = time.monotonic()
         elif time.monotonic() - self._waiting_since > self._timeout:
@@ -124,23 +158,19 @@ class Crew:
 
     def calls(self) -> list[Call]:
         """Everything under way, oldest first by worker."""
-        loading = [member.loading for member in self._members if member.loading is not None]
-        return [*loading, *(call for member in self._members for call in member.calls)]
+        return [call for member in self._members for call in member.calls]
+
+    def has(self, call: Call) -> bool:
+        return any(call in member.calls for member in self._members)
 
     def settle(self, call: Call) -> Done | None:
-        """Takes the result of a finished call, if it is one of this crew's; a failed one is queued again.
+        """Takes the result of a finished call of this crew; a failed one is queued again.
 
         Raises:
             EngineError: it failed for good.
             SgenError: the worker said what a person must mend; trying again would not help.
         """
-        for member in self._members:
-            if call is member.loading:
-                self._loaded(member, call)
-                return None
-            if call in member.calls:
-                return self._finished(member, call)
-        return None
+        return self._finished(next(member for member in self._members if call in member.calls), call)
 
     def statuses(self) -> Iterator[tuple[int, Status]]:
         """What has changed at busy workers since the last look: (worker, status)."""
@@ -148,9 +178,11 @@ class Crew:
         for member in busy:
             if member.asked is None:
                 member.asked = member.worker.status()
+        # An answer takes some milliseconds; one that is late is read at the next look.
+        asked_for = [member.asked for member in busy if member.asked is not None]
+        there = {id(call) for call in self._runtime.wait(asked_for, 0.01)} if asked_for else set()
         for member in busy:
-            # An answer takes some milliseconds; one that is late is read at the next look.
-            if member.asked is None or not self._runtime.wait([member.asked], 0.01):
+            if member.asked is None or id(member.asked) not in there:
                 continue
             asked, member.asked = member.asked, None
             try:
@@ -163,41 +195,30 @@ class Crew:
                 yield member.number, status
 
     def close(self) -> None:
-        for member in self._members:
-            member.worker.kill()
-        self._members.clear()
+        """No more tasks will come: its workers are recalled."""
+        self._size = 0
         self._queue.clear()
-
-    def _hire(self, number: int) -> None:
-        worker = self._start()
-        self._members.append(_Member(number, worker, worker.call("load")))
-
-    def _loaded(self, member: _Member, call: Call) -> None:
-        try:
-            call.result()
-        except WorkerDied as death:
-            self._bury(member, "loading", death)
-        except (SgenError, Cancelled):
-            raise
-        except Exception as error:
-            raise EngineError(f"the {self.name} cannot load its model: {_line(error)}") from error
-        else:
-            member.loading = None
+        for member in self._members:
+            member.recalled = True
 
     def _finished(self, member: _Member, call: Call) -> Done | None:
         task = member.calls.pop(call)
         try:
             result = call.result()
         except WorkerDied as death:
-            if member.gone:
-                self.submit(task)
+            # Calls run, and are settled, in the order they were made: the first to fail is the one that ran.
+            if member.gone or isinstance(death, WorkerTaken):
+                self.submit(self._other(task))
             else:
-                # Calls run, and are settled, in the order they were made: the first to fail is the one that ran.
                 self._again(task, death)
-                self._bury(member, f"{task.method} {task.index}", death)
-        except (SgenError, Cancelled):
+            self._bury(member, f"{task.method} {task.index}", death)
+        except Cancelled:  # not by us: the worker was recalled, or the pool took it back
+            self.submit(self._other(task))
+        except SgenError:
             raise
         except Exception as error:
+            if "OutOfMemory" in type(error).__name__ or isinstance(error, MemoryError):
+                self._depth = self._retry.depth(self._depth, out_of_memory=True)
             self._again(task, error)
             self._on_event(WorkerLost(f"{self.name} {member.number}", f"{task.method} {task.index}", _line(error)))
         else:
@@ -215,33 +236,26 @@ class Crew:
         if not self._retry.try_again(self._failures[name]):
             what = f"{task.method} {task.index}".strip()
             raise EngineError(f"{what} failed {self._failures[name]} times, the last: {_line(cause)}") from cause
-        self.submit(task if task.again is None else replace(task, args=task.again))
+        self.submit(self._other(task))
+
+    def _other(self, task: Task) -> Task:
+        """The task with its arguments for another try."""
+        return task if task.again is None else replace(task, args=task.again)
 
     def _bury(self, member: _Member, work: str, death: WorkerDied) -> None:
-        """Replaces a dead worker; it is forgotten when its last call was settled."""
-        member.gone, member.loading = True, None
-        if not member.calls and work == "loading":
-            self._members.remove(member)
-        self._deaths += 1
+        """Reports a dead worker, once; it is forgotten when its last call was settled."""
+        if member.gone:
+            return
+        member.gone = True
+        memory = isinstance(death, OutOfMemory)
+        self._depth = self._retry.depth(self._depth, memory)
+        self._lost.append(Loss(member.id, memory))
         self._on_event(WorkerLost(f"{self.name} {member.number}", work, str(death)))
+        if isinstance(death, WorkerTaken):
+            return
+        self._deaths += 1
         if not self._retry.replace(self._deaths):
             raise EngineError(f"{self._deaths} {self.name}s died one after another: {death}") from death
-        self._hire(member.number)
-
-
-def finished(runtime: Runtime, crews: Sequence[Crew], look: Callable[[], None]) -> Iterator[Done]:
-    """Keeps the crews busy until no task is left, and gives back each finished one; more may be submitted meanwhile.
-
-    `look` is called at least every `TICK` seconds. The interpreter is back here as often, so Ctrl-C is quick.
-    """
-    while any(crew.unfinished for crew in crews):
-        for crew in crews:
-            crew.dispatch()
-        for call in runtime.wait([call for crew in crews for call in crew.calls()], TICK):
-            for crew in crews:
-                if (done := crew.settle(call)) is not None:
-                    yield done
-        look()
 
 
 def _line(error: BaseException) -> str:

@@ -10,6 +10,32 @@ Phase = Literal["load", "plan", "render", "decode", "encode", "join"]
 
 
 @dataclass(frozen=True)
+class JobRecorded:
+    """The film's job is in the database, and this process works on it."""
+
+    job: str
+
+
+@dataclass(frozen=True)
+class PlanNamed:
+    """The plan will be called so in the store; nobody has looked yet whether it is there."""
+
+    plan: str
+
+
+@dataclass(frozen=True)
+class FilmNamed:
+    """The film is cut, and the artifact that lists its parts will be called so; nobody has looked for these yet."""
+
+    film: str
+
+
+@dataclass(frozen=True)
+class Looked:
+    """Nothing in particular happened; told several times a second while there is work, for whoever wants to stop it."""
+
+
+@dataclass(frozen=True)
 class FilmStarted:
     """The work is known: how it is cut, and how much of it the store already has."""
 
@@ -89,7 +115,11 @@ class FilmFinished:
 
 
 Event = (
-    FilmStarted
+    JobRecorded
+    | PlanNamed
+    | FilmNamed
+    | Looked
+    | FilmStarted
     | PhaseStarted
     | PhaseFinished
     | PlanStep

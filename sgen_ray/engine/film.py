@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sgen_ray import __version__
-from sgen_ray.engine.actors import BlendSpec, Known
+from sgen_ray.engine.actors import BlendSpec, Known, Reblend
 from sgen_ray.engine.config import EngineConfig
 from sgen_ray.engine.stored import has_segment, stored_segment, stored_stats
 from sgen_ray.jobs.artifacts import Artifacts
 from sgen_ray.jobs.fingerprints import Backend, content_fingerprint, segment_fingerprint, window_fingerprints
+from sgen_ray.jobs.manifest import Manifest
 from sgen_ray.jobs.plan_file import plan_to_bytes
 from sgen_ray.measures import FilmStats, report
 from sgen_ray.media.concat import concat, provenance
@@ -52,6 +53,11 @@ class Film:
             Known(self.windows[need.window], self.window_names[need.window], need.start, need.stop) for need in needs
         )
 
+    def reblend(self, segment: int) -> Reblend:
+        return Reblend(
+            self.blend, tuple((self.windows[index], self.window_names[index]) for index in self.parts[segment].windows)
+        )
+
 
 @dataclass(frozen=True)
 class Todo:
@@ -67,6 +73,19 @@ class Todo:
     add: tuple[Window, ...]
     waits: Mapping[int, frozenset[int]]
     segments: frozenset[int]
+
+    def of(self, film: Film, windows: frozenset[int]) -> Todo:
+        """Of this, what can be done by rendering only these windows: none of them that waits for another."""
+        possible = {window.index for window in self.render} & windows
+        while blocked := {index for index in possible if self.waits[index] - possible}:
+            possible -= blocked
+        lacking = {window.index for window in self.render} - possible
+        return Todo(
+            render=tuple(window for window in self.render if window.index in possible),
+            add=self.add,
+            waits={index: self.waits[index] for index in sorted(possible)},
+            segments=frozenset(index for index in self.segments if not lacking & {*film.parts[index].windows}),
+        )
 
 
 def cut(request: VideoRequest, grid: Grid, engine: EngineConfig) -> tuple[Window, ...]:
@@ -117,6 +136,13 @@ def to_do(film: Film, artifacts: Artifacts) -> Todo:
         add=tuple(film.windows[index] for index in sorted(shown) if stored[index]),
         waits={index: frozenset(n.window for n in film.tasks[index].needs) & {*render} for index in render},
         segments=frozenset(part.index for part in missing),
+    )
+
+
+def manifest(film: Film) -> Manifest:
+    data = plan_to_bytes(film.plan)
+    return Manifest(
+        content_fingerprint("film's plan", data), film.window_names, tuple(p.fingerprint for p in film.parts)
     )
 
 

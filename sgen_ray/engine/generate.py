@@ -5,18 +5,30 @@ Whatever is finished is in the store, so any run may be cut off anywhere, and th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sgen_ray.engine.config import EngineConfig
 from sgen_ray.engine.crew import Crew, Task
-from sgen_ray.engine.events import FilmFinished, FilmStarted, OnEvent, SegmentEncoded, WindowFinished
-from sgen_ray.engine.film import Film, Todo, cut, join, lay_out, to_do
+from sgen_ray.engine.events import (
+    FilmFinished,
+    FilmNamed,
+    FilmStarted,
+    Looked,
+    OnEvent,
+    PlanNamed,
+    SegmentEncoded,
+    WindowFinished,
+)
+from sgen_ray.engine.film import Film, Todo, cut, join, lay_out, manifest, to_do
+from sgen_ray.engine.runtime import Runtime
 from sgen_ray.engine.stored import stored_segment
 from sgen_ray.engine.studio import Studio, opened
 from sgen_ray.engine.watch import Watch
@@ -25,6 +37,19 @@ from sgen_ray.media.live import LivePlaylist
 from sgen_ray.paths import space_for, writable_file
 from sgen_ray.protocols import ModelFactory
 from sgen_ray.types import Plan, Tokens, Video, VideoRequest, Window
+
+WAIT = 0.5
+"""Seconds between two looks at windows that other jobs make."""
+
+
+class Flights(Protocol):
+    """Who makes which artifact just now, so that two jobs do not make the same one at once."""
+
+    def take_off(self, names: Iterable[str]) -> set[str]:
+        """Which of these this job is to make: all but those that others make."""
+        ...
+
+    def land(self) -> None: ...
 
 
 def generate_film(
@@ -38,6 +63,8 @@ def generate_film(
     held: Mapping[int, Tokens] | None = None,
     live: Path | None = None,
     on_event: OnEvent | None = None,
+    runtime: Runtime | None = None,
+    flights: Flights | None = None,
 ) -> Video:
     """Makes the film and writes it to `output`, whole or not at all.
 
@@ -47,6 +74,9 @@ def generate_film(
         held: what of an earlier plan is kept, by semantic step; the rest is planned around it.
         live: folder for an HLS playlist that plays while the rest is made.
         on_event: called with everything that happens; it may raise `Cancelled` to stop, as Ctrl-C does.
+        runtime: where to work, and left open; of no use any more when something was raised. By default the film opens
+            its own.
+        flights: says which windows are another job's to render; by default none is.
 
     Raises:
         PlanError, ModelError, OutputError, EngineError: one line each that says what to do. What was finished is kept.
@@ -54,14 +84,19 @@ def generate_film(
     """
     engine, output, watch = engine or EngineConfig(), Path(output), Watch(on_event)
     writable_file(output, (".mp4",), space_for(request))
-    with _studio(request, factory, store, engine, watch) as studio:
+    with _studio(request, factory, store, engine, watch, runtime) as studio:
         renderers = None
         if plan is not None:
             studio.check(plan)
-        elif (plan := studio.stored_plan(request, held)) is None:
-            planner, renderers = studio.planner(), studio.renderers()  # these load while that plans
-            plan = studio.make_plan(planner, request, held)
+        else:
+            watch.tell(PlanNamed(studio.plan_name(request, held)))
+            if (plan := studio.stored_plan(request, held)) is None:
+                planner, renderers = studio.planner(), studio.renderers()  # these load while that plans
+                plan = studio.make_plan(planner, request, held)
         film = lay_out(replace(plan, request=request), factory.halo, studio.model, studio.backend, engine)
+        parts = manifest(film)
+        watch.tell(FilmNamed(parts.name))
+        studio.artifacts.put("film", parts.name, parts.to_bytes())
         todo = to_do(film, studio.artifacts)
         layout = studio.layout
         watch.tell(
@@ -76,9 +111,23 @@ def generate_film(
             )
         )
         with _published(film, todo, studio.artifacts, live) as ready:
-            if todo.segments:
-                renderers = renderers or studio.renderers(max(len(todo.render), len(todo.segments)))
-                _paint(film, todo, studio, renderers, ready)
+            rendered = 0
+            left = todo
+            while left.segments:
+                now = left if flights is None else _ours(film, left, flights)
+                if now.render or now.segments:
+                    renderers = renderers or studio.renderers(max(len(todo.render), len(todo.segments)))
+                    _paint(film, now, studio, renderers, ready)
+                    rendered += len(now.render)
+                else:
+                    watch.tell(Looked())
+                    time.sleep(WAIT)
+                if flights is not None:
+                    flights.land()
+                if now == left:
+                    break
+                left = to_do(film, studio.artifacts)
+        studio.close()
         with watch.phase("join"):
             frames, report = join(film, studio.artifacts, output, studio.model)
         wall = watch.wall()
@@ -94,8 +143,8 @@ def generate_film(
         model=request.model,
         windows=len(film.windows),
         renderers=layout.renderers,
-        windows_rendered=len(todo.render),
-        windows_reused=len(film.windows) - len(todo.render),
+        windows_rendered=rendered,
+        windows_reused=len(film.windows) - rendered,
         report=report,
         wall=wall,
         timeline=tuple(watch.timeline),
@@ -111,9 +160,12 @@ def make_plan(
     held: Mapping[int, Tokens] | None = None,
     engine: EngineConfig | None = None,
     on_event: OnEvent | None = None,
+    runtime: Runtime | None = None,
 ) -> Plan:
     """The plan alone, from the store where the same was planned before. Raises as `generate_film` does."""
-    with _studio(request, factory, store, engine or EngineConfig(), Watch(on_event)) as studio:
+    watch = Watch(on_event)
+    with _studio(request, factory, store, engine or EngineConfig(), watch, runtime) as studio:
+        watch.tell(PlanNamed(studio.plan_name(request, held)))
         return studio.stored_plan(request, held) or studio.make_plan(studio.planner(), request, held)
 
 
@@ -129,6 +181,12 @@ def preview_plan(
     with _studio(plan.request, factory, store, engine or EngineConfig(), Watch(on_event)) as studio:
         studio.check(plan)
         return studio.preview(plan)
+
+
+def _ours(film: Film, todo: Todo, flights: Flights) -> Todo:
+    """What of it is ours to do now: not what waits for windows that another job makes."""
+    names = {f"window:{film.window_names[window.index]}": window.index for window in todo.render}
+    return todo.of(film, frozenset(names[name] for name in flights.take_off(names)))
 
 
 @contextmanager
@@ -158,7 +216,7 @@ def _paint(film: Film, todo: Todo, studio: Studio, renderers: Crew, ready: Calla
     joined: list[tuple[Window, str]] = []
     stitcher = studio.stitcher(film.blend, film.encoding, joined)
     watch, names = studio.watch, film.window_names
-    plan = studio.runtime.share(film.plan)
+    plan, store = studio.runtime.share(film.plan), studio.artifacts.uri
     stitcher.submit(*(Task("add", window.index, (window, names[window.index], None)) for window in todo.add))
     waiting = {index: set(others) for index, others in todo.waits.items()}
 
@@ -166,7 +224,8 @@ def _paint(film: Film, todo: Todo, studio: Studio, renderers: Crew, ready: Calla
         for index in [index for index, others in waiting.items() if not others]:
             del waiting[index]
             known = film.known(index)
-            renderers.submit(Task("render", index, (plan, film.windows[index], names[index], known), priority=1))
+            work = (store, plan, film.windows[index], names[index], known)
+            renderers.submit(Task("render", index, work, priority=1))
 
     submit_ready()
     rendered, encoded = 0, len(film.parts) - len(todo.segments)
@@ -190,11 +249,26 @@ def _paint(film: Film, todo: Todo, studio: Studio, renderers: Crew, ready: Calla
             case "add":
                 joined.append((film.windows[index], names[index]))
                 missing = [(place, segment) for place, segment in enumerate(done.result) if segment in todo.segments]
-                blended += [Task("decode", segment, (done.payload, place)) for place, segment in missing]
+                blended += [
+                    Task("decode", segment, (store, done.payload, place), again=(store, film.reblend(segment), segment))
+                    for place, segment in missing
+                ]
             case "decode":
                 watch.did("decode", done.result, index, done.worker)
                 part = film.parts[index]
-                stitcher.submit(Task("encode", index, (part.frame_start, done.payload, part.fingerprint, index)))
+                facts = (part.fingerprint, index)
+                # The frames may go with their machine; then they are decoded again.
+                stitcher.submit(
+                    Task(
+                        "encode",
+                        index,
+                        (part.frame_start, done.payload, *facts),
+                        again=(part.frame_start, None, *facts),
+                    )
+                )
+            case "encode" if done.result is None:
+                blended.append(Task("decode", index, (store, film.reblend(index), index)))
+                decoding -= 1
             case "encode":
                 watch.did("encode", done.result, index, done.worker)
                 encoded += 1
@@ -205,20 +279,28 @@ def _paint(film: Film, todo: Todo, studio: Studio, renderers: Crew, ready: Calla
         while blended and decoding < most:
             renderers.submit(blended.pop(0))
             decoding += 1
-    watch.finished("decode")
-    watch.finished("encode")
+    if todo.segments:
+        watch.finished("decode")
+        watch.finished("encode")
 
 
 @contextmanager
 def _studio(
-    request: VideoRequest, factory: ModelFactory, store: str | Path, engine: EngineConfig, watch: Watch
+    request: VideoRequest,
+    factory: ModelFactory,
+    store: str | Path,
+    engine: EngineConfig,
+    watch: Watch,
+    runtime: Runtime | None = None,
 ) -> Iterator[Studio]:
     """Whatever happens inside, running calls are stopped at their next step and no process stays."""
     windows = cut(request, factory.grid, engine)
-    with opened(engine) as runtime:
-        studio = Studio(runtime, factory, Artifacts(store), engine, watch, len(windows))
+    with opened(engine) if runtime is None else nullcontext(runtime) as place:
+        studio = Studio(place, factory, Artifacts(store), engine, watch, len(windows))
         try:
             yield studio
         except BaseException:
             studio.stop()
             raise
+        finally:
+            studio.close()

@@ -5,16 +5,20 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
+from functools import cached_property
 from typing import Any
 
+from sgen_ray.engine.lease import PoolHere
 from sgen_ray.engine.machine import Machine, this_machine
+from sgen_ray.engine.messages import PoolSpec
+from sgen_ray.engine.pool import Pool
 from sgen_ray.engine.runtime import Call, Demand, WorkerDied
 from sgen_ray.errors import Cancelled
 
 
 class LocalCall:
-    def __init__(self, future: Future[tuple[Any, Any]]) -> None:
-        self.future = future
+    def __init__(self, future: Future[tuple[Any, Any]], canceled: threading.Event) -> None:
+        self.future, self.canceled = future, canceled
 
     @property
     def payload(self) -> LocalCall:
@@ -36,19 +40,24 @@ class LocalCall:
 class LocalWorker:
     """A thread that was killed ends its running call at its next step, as no thread can be ended from outside."""
 
-    def __init__(self, actor: type, args: Sequence[Any], canceled: threading.Event) -> None:
+    def __init__(self, actor: type, args: Sequence[Any]) -> None:
         self.killed = threading.Event()
-        self._canceled = canceled
+        self._running = threading.Event()  # of the running call: set when that is cancelled
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=actor.__name__)
-        self._actor = actor(lambda: canceled.is_set() or self.killed.is_set(), *args)
+        self._actor = actor(lambda: self._running.is_set() or self.killed.is_set(), *args)
 
     def call(self, method: str, *args: Any) -> LocalCall:
-        return LocalCall(self._thread.submit(self._run, method, args))
+        canceled = threading.Event()
+        return LocalCall(self._thread.submit(self._run, canceled, method, args), canceled)
 
     def status(self) -> LocalCall:
-        future: Future[tuple[Any, Any]] = Future()
-        future.set_result((self._actor.status(), None))
-        return LocalCall(future)
+        return _answered(self._actor.status())
+
+    def node(self) -> LocalCall:
+        return _answered("here")
+
+    def abandon(self) -> None:
+        self._actor.abandon()
 
     def kill(self) -> None:
         self.killed.set()
@@ -56,7 +65,8 @@ class LocalWorker:
     def join(self) -> None:
         self._thread.shutdown(wait=True)
 
-    def _run(self, method: str, args: Sequence[Any]) -> tuple[Any, Any]:
+    def _run(self, canceled: threading.Event, method: str, args: Sequence[Any]) -> tuple[Any, Any]:
+        self._running = canceled
         if self.killed.is_set():
             raise WorkerDied("the worker was killed")
         try:
@@ -66,7 +76,7 @@ class LocalWorker:
             self.kill()
             raise
         except Cancelled:
-            if self.killed.is_set() and not self._canceled.is_set():
+            if self.killed.is_set() and not canceled.is_set():
                 raise WorkerDied("the worker was killed") from None
             raise
         return answer  # type: ignore[no-any-return]
@@ -74,17 +84,22 @@ class LocalWorker:
 
 class LocalRuntime:
     def __init__(self) -> None:
-        self._canceled = threading.Event()
         self._workers: list[LocalWorker] = []
+        self._pools: dict[tuple[str, str], PoolHere] = {}
 
-    @property
+    @cached_property
     def machine(self) -> Machine:
+        """As it was at first: memory that our own workers take does not count against them."""
         return this_machine()
 
     def start(self, actor: type, args: Sequence[Any], demand: Demand) -> LocalWorker:
-        worker = LocalWorker(actor, args, self._canceled)
+        worker = LocalWorker(actor, args)
         self._workers.append(worker)
         return worker
+
+    def link(self, spec: PoolSpec) -> PoolHere:
+        # Kept for the next film on this runtime, weights and all.
+        return self._pools.setdefault((spec.name, spec.version), PoolHere(Pool(self, spec)))
 
     def share(self, value: Any) -> Any:
         return value
@@ -94,15 +109,23 @@ class LocalRuntime:
         done, _ = wait(futures, timeout, FIRST_COMPLETED)
         return [call for call in calls if isinstance(call, LocalCall) and call.future in done]
 
+    def draining(self) -> frozenset[str]:
+        return frozenset()
+
     def cancel(self, calls: Sequence[Call]) -> None:
-        self._canceled.set()
         for call in calls:
             if isinstance(call, LocalCall):
+                call.canceled.set()
                 call.future.cancel()
 
     def close(self) -> None:
-        self._canceled.set()
         for worker in self._workers:
             worker.kill()
         for worker in self._workers:
             worker.join()
+
+
+def _answered(value: Any) -> LocalCall:
+    future: Future[tuple[Any, Any]] = Future()
+    future.set_result((value, None))
+    return LocalCall(future, threading.Event())

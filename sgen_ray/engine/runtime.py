@@ -7,23 +7,36 @@ only as an argument of another call.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sgen_ray.engine.machine import Machine
+
+if TYPE_CHECKING:
+    from sgen_ray.engine.lease import Link
+    from sgen_ray.engine.messages import PoolSpec
 
 
 class WorkerDied(Exception):
     """The process of a worker is gone; whatever it held is lost."""
 
 
+class OutOfMemory(WorkerDied):
+    """It took more memory than its machine has."""
+
+
+class WorkerTaken(WorkerDied):
+    """Its machine or the pool that it belonged to went away: no fault of the call that it was at."""
+
+
 @dataclass(frozen=True)
 class Demand:
-    """What a worker needs of the machine that it is placed on."""
+    """What a worker needs of the machine that it is placed on; `labels` select machines, as Ray's label selectors."""
 
     cpus: float = 0.0
     gpus: float = 0.0
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 class Call(Protocol):
@@ -52,6 +65,14 @@ class Worker(Protocol):
         """What it is doing now, answered beside the running call; the result is an `actors.Status`."""
         ...
 
+    def node(self) -> Call:
+        """The machine that it is on, named as `Runtime.draining` does."""
+        ...
+
+    def abandon(self) -> None:
+        """Ends the calls that it has at their next step, whoever made them, until it is called to `resume`."""
+        ...
+
     def kill(self) -> None: ...
 
 
@@ -66,12 +87,20 @@ class Runtime(Protocol):
         somebody asked to stop the running call."""
         ...
 
+    def link(self, spec: PoolSpec) -> Link:
+        """The way to the pool of this kind, which films on the same cluster share."""
+        ...
+
     def share(self, value: Any) -> Any:
         """A reference to give to many calls."""
         ...
 
     def wait(self, calls: Sequence[Call], timeout: float) -> list[Call]:
         """Those that are finished, in the given order, as soon as there is one or the time is up."""
+        ...
+
+    def draining(self) -> frozenset[str]:
+        """Machines that are about to go away."""
         ...
 
     def cancel(self, calls: Sequence[Call]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,14 +12,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sgen_ray import __version__
 from sgen_ray.engine import actors
 from sgen_ray.engine.cluster import RayRuntime
 from sgen_ray.engine.config import EngineConfig
-from sgen_ray.engine.crew import TICK, Crew, Done, Task, finished
-from sgen_ray.engine.events import PlanStep, WindowStep
+from sgen_ray.engine.crew import TICK, Crew, Done, Task
+from sgen_ray.engine.events import Looked, PlanStep, WindowStep
+from sgen_ray.engine.lease import Lease, PoolHere, finished
 from sgen_ray.engine.local import LocalRuntime
-from sgen_ray.engine.machine import choose
+from sgen_ray.engine.machine import Layout, Machine, choose
+from sgen_ray.engine.messages import JobSpec, Kind, PoolSpec
 from sgen_ray.engine.policy import RetryPolicy
+from sgen_ray.engine.pool import Pool
 from sgen_ray.engine.runtime import Demand, Runtime
 from sgen_ray.engine.watch import Watch
 from sgen_ray.errors import PlanError
@@ -28,12 +33,18 @@ from sgen_ray.jobs.plan_file import plan_from_bytes, plan_to_bytes
 from sgen_ray.protocols import ModelFactory
 from sgen_ray.types import Plan, Tokens, VideoRequest
 
+MANY = 1 << 20
+"""Windows, where their number is not what limits the renderers."""
+
 STOP_WITHIN = 5.0
 """Seconds that running calls are given to stop at their next step before their processes are ended."""
 
 
 class Studio:
-    """One film's workers. `windows` is what they are to share; hardware is taken to be alike on all machines."""
+    """One film's workers, planner and renderers on loan from a pool and a stitcher of its own.
+
+    `windows` is what the renderers are to share; hardware is taken to be alike on all machines.
+    """
 
     def __init__(
         self,
@@ -47,15 +58,22 @@ class Studio:
         self.runtime, self.artifacts, self.watch = runtime, artifacts, watch
         self._factory, self._engine = factory, engine
         machine = runtime.machine
-        self.layout = choose(machine, windows, engine.renderers, engine.threads, engine.device)
+        self.layout = lay_out_workers(machine, windows, engine)
         self.backend = local_backend(self.layout.device, machine.accelerator)
         self.model = factory.fingerprint()
-        self._crews: list[Crew] = []
+        # What the machines can hold bounds the pool, not what this film asks for: others work there too.
+        room = engine.max_renderers or choose(machine, MANY, None, engine.threads, engine.device).renderers
+        limit = max(self.layout.renderers, room)
+        self._job = JobSpec(uuid.uuid4().hex, engine.tenant, engine.share, engine.weight, limit)
+        self._leases: list[Lease] = []
         self._looked = 0.0
+
+    def plan_name(self, request: VideoRequest, held: Mapping[int, Tokens] | None = None) -> str:
+        return plan_fingerprint(request, self.model, self.backend, held)
 
     def stored_plan(self, request: VideoRequest, held: Mapping[int, Tokens] | None = None) -> Plan | None:
         """The plan of an earlier run of the same request, whatever its size, frame rate and rendering steps were."""
-        data = self.artifacts.get("plan", plan_fingerprint(request, self.model, self.backend, held))
+        data = self.artifacts.get("plan", self.plan_name(request, held))
         try:
             return None if data is None else replace(plan_from_bytes(data), request=request)
         except PlanError:  # of an older version
@@ -66,22 +84,20 @@ class Studio:
         check_plan(plan, self._factory)
 
     def planner(self) -> Crew:
-        layout = self.layout
-        demand = Demand(gpus=layout.gpus)
-        return self._crew("planner", actors.Planner, (self._factory, layout.device, layout.planner_threads), demand)
+        return self._crew(self._pool(), "planner")
 
     def renderers(self, most: int | None = None) -> Crew:
         """As many as the layout says, and no more than `most`."""
-        layout = self.layout
-        arguments = (self._factory, layout.device, layout.threads, self.artifacts.uri)
-        size = layout.renderers if most is None else max(1, min(layout.renderers, most))
-        demand = Demand(layout.cpus, layout.gpus)
-        return self._crew("renderer", actors.Renderer, arguments, demand, size=size, depth=self._engine.in_flight)
+        size = self.layout.renderers if most is None else max(1, min(self.layout.renderers, most))
+        return self._crew(self._pool(), "renderer", size, self._engine.in_flight)
 
     def stitcher(self, spec: actors.BlendSpec, encoding: Any, joined: Sequence[Any]) -> Crew:
         """`joined` is looked at again for each stitcher that must replace another."""
-        arguments = (spec, encoding, self.artifacts.uri, joined)
-        return self._crew("stitcher", actors.Stitcher, arguments, Demand())
+        kind = Kind(actors.Stitcher, (spec, encoding, self.artifacts.uri, joined), Demand())
+        own = PoolSpec("", "", {"stitcher": kind}, deaths=self._engine.max_deaths)
+        lease = Lease(PoolHere(Pool(self.runtime, own)), self._job, self.watch.tell)
+        self._leases.append(lease)
+        return self._crew(lease, "stitcher")
 
     def make_plan(self, planner: Crew, request: VideoRequest, held: Mapping[int, Tokens] | None = None) -> Plan:
         """Plans and stores the plan. The planner is let go: its GPU is needed for a renderer."""
@@ -91,7 +107,7 @@ class Studio:
         self.watch.finished("plan")
         planner.close()
         data = plan_to_bytes(plan)
-        self.artifacts.put("plan", plan_fingerprint(request, self.model, self.backend, held), data)
+        self.artifacts.put("plan", self.plan_name(request, held), data)
         return plan_from_bytes(data)  # arrays of its own: those that Ray gives end with the cluster
 
     def preview(self, plan: Plan) -> NDArray[np.uint8]:
@@ -101,42 +117,52 @@ class Studio:
 
     def finished(self) -> Iterator[Done]:
         """Finished tasks of all crews until none is left, while steps are told and memory is gauged."""
-        return finished(self.runtime, self._crews, self._look)
+        return finished(self.runtime, self._leases, self._look)
+
+    def close(self) -> None:
+        """Gives all workers back: others may have them while the film is joined."""
+        for lease in self._leases:
+            lease.close()
+        self._leases.clear()
 
     def stop(self) -> None:
         """Asks every running call to stop, and waits for it as long as a step may take."""
-        calls = [call for crew in self._crews for call in crew.calls()]
+        calls = [call for crew in self._crews() for call in crew.calls()]
         self.runtime.cancel(calls)
         until = time.monotonic() + STOP_WITHIN
         while calls and time.monotonic() < until:
             done = {id(call) for call in self.runtime.wait(calls, TICK)}
             calls = [call for call in calls if id(call) not in done]
 
-    def _crew(
-        self, name: str, actor: type, arguments: tuple[Any, ...], demand: Demand, *, size: int = 1, depth: int = 1
-    ) -> Crew:
+    def _pool(self) -> Lease:
+        """Of the pool of planner and renderers; it is looked for when it is first needed."""
+        if not self._leases:
+            link = self.runtime.link(pool_spec(self._factory, self.layout, self._engine))
+            self._leases.append(Lease(link, self._job, self.watch.tell))
+        return self._leases[0]
+
+    def _crew(self, lease: Lease, kind: str, size: int = 1, depth: int = 1) -> Crew:
         self.watch.begin("load")
+        retry = RetryPolicy(self._engine.max_attempts, self._engine.max_deaths)
         crew = Crew(
-            name,
-            self.runtime,
-            lambda: self.runtime.start(actor, arguments, demand),
-            self.watch.tell,
-            RetryPolicy(self._engine.max_attempts, self._engine.max_deaths),
-            size=size,
-            depth=depth,
-            timeout=self._engine.start_timeout,
+            kind, self.runtime, self.watch.tell, retry, size=size, depth=depth, timeout=self._engine.start_timeout
         )
-        self._crews.append(crew)
+        lease.crews[kind] = crew
+        lease.poll()
         return crew
+
+    def _crews(self) -> Iterator[Crew]:
+        return (crew for lease in self._leases for crew in lease.crews.values())
 
     def _look(self) -> None:
         self.watch.gauge()
-        if any(crew.ready for crew in self._crews if crew.name != "stitcher"):
+        if any(crew.ready for crew in self._crews() if crew.name != "stitcher"):
             self.watch.loaded()
         if time.monotonic() - self._looked < TICK:
             return
         self._looked = time.monotonic()
-        for crew in self._crews:
+        self.watch.tell(Looked())
+        for crew in self._crews():
             for worker, status in crew.statuses():
                 match status.method:
                     case "plan":
@@ -147,6 +173,38 @@ class Studio:
                         self.watch.begin("render")
                         if status.total:
                             self.watch.tell(WindowStep(status.index, worker, status.done, status.total))
+
+
+def lay_out_workers(machine: Machine, windows: int, engine: EngineConfig) -> Layout:
+    """As the machine suggests and the settings wish."""
+    layout = choose(machine, windows, engine.renderers, engine.threads, engine.device)
+    if engine.renderers is None and engine.max_renderers is not None:
+        return replace(layout, renderers=min(engine.max_renderers, windows))
+    return layout
+
+
+def pool_spec(factory: ModelFactory, layout: Layout, engine: EngineConfig) -> PoolSpec:
+    """The pool for this model on such machines: same name, same kind of work; same version, same workers."""
+    demand = Demand(layout.cpus, layout.gpus, engine.labels)
+    labels = "".join(f":{name}={value}" for name, value in sorted(engine.labels.items()))
+    return PoolSpec(
+        name=f"{factory.name}:{layout.device}x{layout.threads}{labels}",
+        version=f"{__version__}:{factory.fingerprint()[:16]}",
+        kinds={
+            "planner": Kind(
+                actors.Planner,
+                (factory, layout.device, layout.planner_threads),
+                Demand(gpus=layout.gpus, labels=engine.labels),
+            ),
+            "renderer": Kind(actors.Renderer, (factory, layout.device, layout.threads), demand),
+        },
+        exclusive=layout.gpus > 0,
+        deaths=engine.max_deaths,
+        least=engine.min_renderers,
+        idle=engine.idle,
+        lease=engine.lease,
+        namespace=engine.namespace,
+    )
 
 
 def check_plan(plan: Plan, factory: ModelFactory) -> None:

@@ -12,11 +12,26 @@ import hashlib
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pyarrow import fs
 
 from sgen_ray.errors import OutputError
+
+KINDS = ("plan", "held", "film", "window", "segment", "stats")
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One stored file: bytes, and when it was written. Kind ".unfinished": the beginning of one."""
+
+    kind: str
+    fingerprint: str
+    path: str
+    size: int
+    modified: datetime
 
 
 class Artifacts:
@@ -73,10 +88,34 @@ class Artifacts:
                 with self._fs.open_output_stream(written) as stream:
                     stream.write(data)
                 if local:
-                    self._fs.move(written, path)
+                    try:
+                        self._fs.move(written, path)
+                    except FileNotFoundError:  # a collection has just removed the empty folder
+                        self._fs.create_dir(folder)
+                        self._fs.move(written, path)
             except BaseException:
                 self._remove(written)
                 raise
+
+    def everything(self) -> Iterator[Stored]:
+        """All that is stored, of every kind, the broken too."""
+        for kind in (*KINDS, ".unfinished"):
+            selector = fs.FileSelector(f"{self._root}/{kind}", allow_not_found=True, recursive=True)
+            with self._translated():
+                found = self._fs.get_file_info(selector)
+            for info in found:
+                if info.type == fs.FileType.File:
+                    fingerprint = info.path.split("/")[-2]
+                    modified = datetime.fromtimestamp(info.mtime_ns / 1e9, UTC)
+                    yield Stored(kind, fingerprint, info.path, info.size, modified)
+
+    def remove(self, stored: Stored) -> None:
+        """Nothing where it is gone already. Its folder goes too, if it was the last in it."""
+        with self._translated():
+            self._remove(stored.path)
+        if isinstance(self._fs, fs.LocalFileSystem) and stored.kind in KINDS:
+            with suppress(OSError):  # somebody has put another in it
+                Path(stored.path).parent.rmdir()
 
     def _paths(self, kind: str, fingerprint: str) -> list[str]:
         selector = fs.FileSelector(f"{self._root}/{kind}/{fingerprint}", allow_not_found=True)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -18,6 +19,7 @@ _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: in the order of A
 
 class JobKind(StrEnum):
     GENERATE = "generate"
+    RENDER = "render"
     EDIT = "edit"
     EXTEND = "extend"
     REMIX = "remix"
@@ -72,11 +74,13 @@ class Job:
 
     Attributes:
         kind, parent: what it does to the job `parent`, where there is one.
-        model: fingerprint of the weights; plan, film: fingerprints of its artifacts, None until they are there.
+        model: fingerprint of the weights; plan, film: fingerprints of its artifacts, None until they are known.
         approve: it stops for approval when its plan is ready.
         priority: higher first among the jobs of one tenant; weight: its share of the renderers beside other jobs.
         attempts: claims since it was queued or approved.
         result: JSON of the finished film: path or URI, and its report.
+        held: fingerprint of the artifact with what is held of an earlier plan, where there is one.
+        output: where the film is to be written; None: nowhere. engine: settings that differ from the defaults.
     """
 
     id: str
@@ -101,6 +105,9 @@ class Job:
     lease: Lease | None
     attempts: int
     idempotency_key: str | None
+    held: str | None = None
+    output: str | None = None
+    engine: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def over(self) -> bool:
@@ -121,6 +128,7 @@ class References:
 
     plans: frozenset[str]
     films: frozenset[str]
+    held: frozenset[str] = frozenset()
 
 
 def utc_now() -> datetime:
@@ -131,6 +139,11 @@ def new_id(now: datetime) -> str:
     """ "job_" and 20 letters and digits: microseconds since 1970, then 45 random bits. Sorts by time of creation."""
     micros = (now - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
     return "job_" + _base32(micros, 11) + _base32(secrets.randbits(45), 9)
+
+
+def is_job(text: str) -> bool:
+    """Whether it looks like `new_id`'s."""
+    return re.fullmatch(rf"job_[{_ALPHABET}]{{20}}", text) is not None
 
 
 def _base32(number: int, length: int) -> str:

@@ -1,4 +1,4 @@
-"""The one table, as the newest migration leaves it (a test compares the two), and how its rows become jobs."""
+"""The tables, as the newest migration leaves them (a test compares the two), and how rows become jobs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from sqlalchemy import (
 from sgen_ray.jobs.records import Job, JobKind, Lease, Progress, Reason, request_from_json
 from sgen_ray.jobs.states import JobState
 
-SCHEMA = "0001"
+SCHEMA = "0002"
 """The newest migration."""
 
 
@@ -92,11 +92,25 @@ jobs = Table(
     Column("claimed", Utc),
     Column("idempotency_key", String(255)),
     Column("request_hash", String(64), nullable=False),
+    Column("held", String(64)),
+    Column("output", Text),
+    Column("engine", Json),
     PrimaryKeyConstraint("id", name="jobs_key"),
     UniqueConstraint("tenant", "idempotency_key", name="jobs_idempotency"),
     Index("jobs_state", "state", "tenant"),
     Index("jobs_claimed", "tenant", "claimed"),
     Index("jobs_parent", "parent"),
+)
+
+flights = Table(
+    "flights",
+    metadata,
+    Column("name", String(100)),
+    Column("job", Id, ForeignKey("jobs.id", name="flights_job", ondelete="CASCADE")),
+    Column("token", Integer, nullable=False),
+    Column("expires", Utc),
+    PrimaryKeyConstraint("name", name="flights_key"),
+    Index("flights_of_job", "job"),
 )
 
 
@@ -126,4 +140,7 @@ def job_of(row: Row[Any]) -> Job:
         lease=Lease(r["id"], r["token"], r["lease_owner"], r["lease_expires"]) if held else None,
         attempts=r["attempts"],
         idempotency_key=r["idempotency_key"],
+        held=r["held"],
+        output=r["output"],
+        engine=r["engine"] or {},
     )

@@ -80,8 +80,9 @@ def encode(frames: NDArray[np.uint8], start: int, encoding: Encoding) -> bytes:
     return _run(frames[native].tobytes(), frames.shape[2], frames.shape[1], encoding)
 
 
-def _run(raw: bytes, width: int, height: int, encoding: Encoding) -> bytes:
-    command = (
+def command(width: int, height: int, encoding: Encoding) -> Any:
+    """The encoder run: rgb24 frames of this size through a pipe in, raw H.264 through a pipe out."""
+    return (
         ffmpeg.input("pipe:", format="rawvideo", pix_fmt="rgb24", s=f"{width}x{height}", r=encoding.fps)
         .filter(
             "scale",
@@ -96,9 +97,14 @@ def _run(raw: bytes, width: int, height: int, encoding: Encoding) -> bytes:
         .output("pipe:", format="h264", **H264)
         .global_args("-hide_banner", "-nostdin", "-loglevel", "error", "-filter_threads", "1")
     )
+
+
+def _run(raw: bytes, width: int, height: int, encoding: Encoding) -> bytes:
     try:
         binary = imageio_ffmpeg.get_ffmpeg_exe()
-        process = command.run_async(cmd=binary, pipe_stdin=True, pipe_stdout=True, pipe_stderr=True)
+        process = command(width, height, encoding).run_async(
+            cmd=binary, pipe_stdin=True, pipe_stdout=True, pipe_stderr=True
+        )
     except (OSError, RuntimeError) as error:
         raise EngineError(
             f"ffmpeg does not start ({error}): reinstall imageio-ffmpeg or set IMAGEIO_FFMPEG_EXE"

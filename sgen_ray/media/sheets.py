@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -95,6 +95,44 @@ def filmstrip(
         _write(draw, text, GAP, top - GAP // 2, INK)
         top += LINE * len(text) + GAP
     return sheet
+
+
+def spritesheet(frames: Iterable[Frames], columns: int = 10, cell_width: int = 160) -> Image.Image:
+    """Frames uint8 [H, W, 3], each made small as it comes, side by side without gaps, row by row: what a player shows
+    over its time bar.
+
+    Raises:
+        ValueError: there is no frame.
+    """
+    cells = [_cell(frame, cell_width) for frame in frames]
+    if not cells:
+        raise ValueError("a spritesheet needs at least one frame")
+    columns, height = min(columns, len(cells)), cells[0].height
+    sheet = Image.new("RGB", (columns * cell_width, -(-len(cells) // columns) * height))
+    for index, cell in enumerate(cells):
+        sheet.paste(cell, (index % columns * cell_width, index // columns * height))
+    return sheet
+
+
+def sprite_index(
+    picture: str, size: tuple[int, int], count: int, seconds: float, columns: int = 10, cell_width: int = 160
+) -> str:
+    """WebVTT that says which part of `picture`, a spritesheet of that size with `count` cells, shows which part of a
+    film that is `seconds` long: media fragments, as players' thumbnail plugins read them."""
+    columns = min(columns, count)
+    height = size[1] // -(-count // columns)
+    cues = [
+        f"{_clock(seconds * index / count)} --> {_clock(seconds * (index + 1) / count)}\n"
+        f"{picture}#xywh={index % columns * cell_width},{index // columns * height},{cell_width},{height}\n"
+        for index in range(count)
+    ]
+    return "\n".join(["WEBVTT\n", *cues])
+
+
+def _clock(seconds: float) -> str:
+    thousandths = round(1000 * seconds)
+    minutes, thousandths = divmod(thousandths, 60_000)
+    return f"{minutes // 60:02d}:{minutes % 60:02d}:{thousandths // 1000:02d}.{thousandths % 1000:03d}"
 
 
 def save_png(image: Image.Image, path: Path) -> None:

@@ -9,11 +9,10 @@ convolutions of three taps give it an exact halo of two latent frames, so any ru
 from __future__ import annotations
 
 import torch
-from diffusers.configuration_utils import ConfigMixin, register_to_config
-from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sgen_ray.models.base import ConfigMixin, ModelMixin, register_to_config
 from sgen_ray.models.init import keep_scale, zero
 
 HALO = (2, 2)

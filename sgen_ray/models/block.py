@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sgen_ray.models.attention import attention
 from sgen_ray.models.rope import rotate
 
 SelfAttention = Callable[[list[tuple[Tensor, Tensor, Tensor]]], list[Tensor]]
@@ -36,6 +37,13 @@ class LayerNorm(nn.LayerNorm):
         return functional.layer_norm(x.float(), self.normalized_shape, weight, bias, self.eps).to(x.dtype)
 
 
+class RMSNorm(nn.RMSNorm):
+    """RMS norm in the dtype of its input: a weight of another would cost torch's fused kernel."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.rms_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.eps)
+
+
 class Attention(nn.Module):
     """Projections with RMS-normed q and k, normed across heads; the attending itself happens outside."""
 
@@ -44,7 +52,7 @@ class Attention(nn.Module):
         self.heads = heads
         self.to_q, self.to_k, self.to_v = (nn.Linear(dim, dim) for _ in range(3))
         self.to_out = nn.ModuleList([nn.Linear(dim, dim)])
-        self.norm_q, self.norm_k = nn.RMSNorm(dim, eps), nn.RMSNorm(dim, eps)
+        self.norm_q, self.norm_k = RMSNorm(dim, eps), RMSNorm(dim, eps)
 
     def split(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (self.heads, -1))
@@ -64,7 +72,7 @@ class Attention(nn.Module):
         v = self.split(self.to_v(text)).transpose(1, 2)
         if mask is not None:
             mask = mask[:, None, :, None].expand(-1, -1, -1, patches, -1).flatten(2, 3)
-        out = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        out = attention(q, k, v, mask)
         return self.out(out.transpose(1, 2).unflatten(1, (frames, patches)))
 
 

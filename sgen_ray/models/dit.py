@@ -11,13 +11,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from diffusers.configuration_utils import ConfigMixin, register_to_config
-from diffusers.models.embeddings import get_timestep_embedding
-from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 from torch.nn import functional
 
 from sgen_ray.diffusion.flow import Network
+from sgen_ray.models.base import ConfigMixin, ModelMixin, get_timestep_embedding, register_to_config
 from sgen_ray.models.block import Block, LayerNorm, Text
 from sgen_ray.models.init import unit, zero
 from sgen_ray.models.rope import centres, grid_positions, rope

@@ -19,11 +19,11 @@ from sgen_ray.diffusion.flow import Flow, sample
 from sgen_ray.diffusion.noise import LATENTS, SEMANTIC, frame_noise
 from sgen_ray.errors import PlanError, RequestError
 from sgen_ray.models.autoencoder import TinyAutoencoder
+from sgen_ray.models.base import device_of
 from sgen_ray.models.dit import Conditioning, VideoDiT
 from sgen_ray.models.guidance import guided
 from sgen_ray.models.planning import plan_segments, preview, shot_clock
 from sgen_ray.models.semantic import SemanticCompressor
-from sgen_ray.models.text import encode_text
 from sgen_ray.protocols import OnStep
 from sgen_ray.shapes import Grid
 from sgen_ray.types import Latents, Plan, Segment, Tokens, VideoRequest, Window
@@ -42,7 +42,7 @@ class TorchPlanner:
         """at_once: semantic steps of the longest film that the network was trained for."""
         self.grid, self.tokenizer, self.text_encoder = grid, tokenizer, text_encoder
         self.network, self.compressor, self.decoder = planner, compressor, preview_decoder
-        self.fingerprint, self.device, self.dtype = fingerprint, planner.device, planner.dtype
+        self.fingerprint, self.device, self.dtype = fingerprint, device_of(planner), planner.dtype
         self.at_once = at_once
         self.flow = Flow(torch.ones(grid.semantic_channels)).to(self.device)
 
@@ -104,6 +104,8 @@ class TorchPlanner:
 
     def _text(self, prompts: list[str]) -> tuple[Tensor, Tensor]:
         """Each prompt by itself: its embedding may not hang on what stands beside it, or an edit changes every shot."""
+        from sgen_ray.models.text import encode_text  # brings in transformers, which renderers do without
+
         found = {p: encode_text(self.text_encoder, self.tokenizer, [p], self.device) for p in dict.fromkeys(prompts)}
         return torch.cat([found[p][0] for p in prompts]), torch.cat([found[p][1] for p in prompts])
 
@@ -125,7 +127,7 @@ class TorchRenderer:
 
     def __init__(self, grid: Grid, renderer: VideoDiT, sigma_data: Tensor) -> None:
         self.grid, self.network = grid, renderer
-        self.device, self.dtype = renderer.device, renderer.dtype
+        self.device, self.dtype = device_of(renderer), renderer.dtype
         self.flow = Flow(sigma_data.detach().float().clone()).to(self.device)
 
     @torch.no_grad()
@@ -193,7 +195,7 @@ class TorchDecoder:
     """Latents of one run to pixels: `protocols.Decoder`."""
 
     def __init__(self, grid: Grid, autoencoder: TinyAutoencoder) -> None:
-        self.grid, self.autoencoder = grid, autoencoder
+        self.grid, self.autoencoder, self.device = grid, autoencoder, device_of(autoencoder)
 
     @property
     def halo(self) -> tuple[int, int]:
@@ -201,7 +203,7 @@ class TorchDecoder:
 
     @torch.no_grad()
     def decode(self, segment: Segment) -> NDArray[np.uint8]:
-        latents = torch.from_numpy(np.array(segment.latents))[None].to(self.autoencoder.device, self.autoencoder.dtype)
+        latents = torch.from_numpy(np.array(segment.latents))[None].to(self.device, self.autoencoder.dtype)
         frames = self.autoencoder.decode(latents)[0].transpose(0, 1)
         first = segment.latent_start * self.grid.temporal_compression
         return to_pixels(frames[segment.frame_start - first : segment.frame_stop - first])

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from sgen_ray.errors import ModelError
+from sgen_ray.models.base import move
 
 _LOADING = threading.Lock()
 """Loaders switch torch's default device to "meta" for the whole process: two at a time take each other's weights."""
@@ -35,22 +36,24 @@ def load_part(folder: Path, name: str, device: str | torch.device = "cpu", dtype
         line = " ".join(str(error).split())[:160]
         raise ModelError(f"the model's {name} in {where} cannot be loaded ({line}): restore the folder") from None
     if isinstance(part, nn.Module):
-        part = part.to(device).eval().requires_grad_(False)
+        part = move(part, device).eval().requires_grad_(False)
     return part
 
 
 def _class(name: str) -> Any:
-    import diffusers
-    import transformers
-
+    """Only what this part needs is imported: a renderer has no use for transformers, which takes a second."""
     from sgen_ray.models import autoencoder, dit, semantic
 
-    for library in (diffusers, transformers):
-        library.utils.logging.disable_progress_bar()
+    if name in ("tokenizer", "text_encoder"):
+        import transformers
 
+        transformers.utils.logging.disable_progress_bar()
+        return transformers.PreTrainedTokenizerFast if name == "tokenizer" else transformers.UMT5EncoderModel
+
+    import diffusers
+
+    diffusers.utils.logging.disable_progress_bar()
     return {
-        "tokenizer": transformers.PreTrainedTokenizerFast,
-        "text_encoder": transformers.UMT5EncoderModel,
         "autoencoder": autoencoder.TinyAutoencoder,
         "semantic_encoder": semantic.SemanticEncoder,
         "compressor": semantic.SemanticCompressor,

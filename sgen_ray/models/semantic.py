@@ -1,33 +1,36 @@
 """From frames to meaning: the tiny semantic encoder, the learned compressor, and a preview of the plan.
 
-The encoder stands where Qwen2.5-VL's vision tower stands in the paper: it merges a pair of frames, sampled at 2 fps,
-into one step of few tokens. The compressor is the paper's: an MLP gives mean and log-variance of 8 channels.
+The encoder stands where Qwen2.5-VL's vision tower stands in the paper: it merges the frames of a step, sampled at 2 to
+4 fps, into few tokens. The compressor is the paper's: an MLP gives mean and log-variance of 8 channels.
 """
 
 from __future__ import annotations
 
 import torch
-from diffusers.configuration_utils import ConfigMixin, register_to_config
-from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 from torch.nn import functional
 
 from sgen_ray.models.autoencoder import ResidualBlock, Upsample
+from sgen_ray.models.base import ConfigMixin, ModelMixin, register_to_config
 from sgen_ray.models.init import keep_scale
 from sgen_ray.models.motion import apparent_motion
 
 
 class SemanticEncoder(ModelMixin, ConfigMixin):
-    """Pairs of frames [N, 2, 3, H, W] in -1..1 -> features [N, D, H / 32, W / 32]; a still is a pair of itself.
+    """Frames of one step [N, F, 3, H, W] in -1..1 -> features [N, D, H / 32, W / 32]; a still is one frame repeated.
 
-    motion_scales: besides the two frames the network sees how the picture moves between them (`motion`).
+    frames: how many a step has, evenly over it. motion_scales: besides the frames the network sees how the picture
+        moves from each to the next (`motion`).
     """
 
     @register_to_config
-    def __init__(self, feature_channels: int = 64, width: int = 48, motion_scales: tuple[int, ...] = ()) -> None:
+    def __init__(
+        self, feature_channels: int = 64, width: int = 48, motion_scales: tuple[int, ...] = (), frames: int = 2
+    ) -> None:
         super().__init__()
-        self.stem = nn.Conv2d(6, width, 4, 4)
-        self.motion = nn.Conv2d(2 * len(motion_scales), width, 3, padding=1) if motion_scales else None
+        self.stem = nn.Conv2d(3 * frames, width, 4, 4)
+        moves = 2 * len(motion_scales) * (frames - 1)
+        self.motion = nn.Conv2d(moves, width, 3, padding=1) if moves else None
         self.net = nn.Sequential(
             nn.SiLU(),
             nn.Conv2d(width, width, 3, 2, 1), ResidualBlock(width), nn.SiLU(),
@@ -38,15 +41,11 @@ class SemanticEncoder(ModelMixin, ConfigMixin):
         self.norm = nn.GroupNorm(1, feature_channels)
         keep_scale(self)
 
-    def forward(self, pairs: Tensor) -> Tensor:
-        x = self.stem(pairs.flatten(1, 2))
+    def forward(self, frames: Tensor) -> Tensor:
+        x = self.stem(frames.flatten(1, 2))
         if self.motion is not None:
-            x = x + self.motion(apparent_motion(pairs, tuple(self.config.motion_scales)).to(x.dtype))
+            x = x + self.motion(apparent_motion(frames, tuple(self.config.motion_scales)).to(x.dtype))
         return self.norm(self.net(x))
-
-    def pair_times(self, steps: int, step_seconds: float) -> Tensor:
-        """When the two frames of each step are sampled, [steps, 2] seconds: a quarter and three quarters through."""
-        return (torch.arange(steps, dtype=torch.float32)[:, None] + torch.tensor([0.25, 0.75])) * step_seconds
 
 
 class SemanticCompressor(ModelMixin, ConfigMixin):

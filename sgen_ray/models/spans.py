@@ -12,7 +12,8 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor
-from torch.nn import functional
+
+from sgen_ray.models.attention import attention
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,7 @@ Qkv = tuple[Tensor, Tensor, Tensor]
 
 def _attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Scaled dot-product attention on [B, N, heads, head_dim]."""
-    q, k, v = (x.transpose(1, 2) for x in (q, k, v))
-    return functional.scaled_dot_product_attention(q, k, v).transpose(1, 2)
+    return attention(*(x.transpose(1, 2) for x in (q, k, v))).transpose(1, 2)
 
 
 def span_attention(

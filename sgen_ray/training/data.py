@@ -26,19 +26,20 @@ def frames_at(films: Sequence[Film], times: Tensor, grid: Grid, device: torch.de
     return pictures.transpose(1, 2) * 2 - 1
 
 
-def pair_times(steps: Tensor, grid: Grid) -> Tensor:
-    """When the semantic encoder samples each step's two frames: steps [N, S] -> [N, S, 2] seconds.
+def step_times(steps: Tensor, grid: Grid, count: int) -> Tensor:
+    """When the semantic encoder samples each step's `count` frames: steps [N, S] -> [N, S, count] seconds.
 
-    The frames are those a quarter and three quarters through the step, on the pixel frames' own clock.
+    Evenly over the step, on the pixel frames' own clock: of eight frames the third and the seventh, or the second,
+    fourth, sixth and eighth.
     """
-    quarter = torch.tensor([grid.frames_per_step // 4, 3 * grid.frames_per_step // 4])
-    return (steps.unsqueeze(-1) * grid.frames_per_step + quarter) / grid.fps
+    inside = (2 * torch.arange(count) + 1) * grid.frames_per_step // (2 * count)
+    return (steps.unsqueeze(-1) * grid.frames_per_step + inside) / grid.fps
 
 
-def pairs_at(films: Sequence[Film], steps: Tensor, grid: Grid, device: torch.device | str) -> Tensor:
-    """The encoder's input for steps [N, S]: [N, S, 2, 3, H, W] in -1..1."""
-    times = pair_times(steps, grid).flatten(1)
-    return frames_at(films, times, grid, device).transpose(1, 2).unflatten(1, (-1, 2))
+def step_frames(films: Sequence[Film], steps: Tensor, grid: Grid, count: int, device: torch.device | str) -> Tensor:
+    """The encoder's input for steps [N, S]: [N, S, count, 3, H, W] in -1..1."""
+    times = step_times(steps, grid, count).flatten(1)
+    return frames_at(films, times, grid, device).transpose(1, 2).unflatten(1, (-1, count))
 
 
 def shots_of(films: Sequence[Film], times: Tensor) -> Tensor:

@@ -18,19 +18,19 @@ from sgen_ray.models.folder import save_facts
 from sgen_ray.models.parts import save_part
 from sgen_ray.models.semantic import PreviewDecoder, SemanticCompressor, SemanticEncoder, kl_divergence, thumbnails
 from sgen_ray.models.text import tiny_text_encoder, token_ids, word_tokenizer
-from sgen_ray.training.data import pairs_at, seeds
+from sgen_ray.training.data import seeds, step_frames
 from sgen_ray.training.loop import Items
 from sgen_ray.training.recipes import Recipe
 from sgen_ray.training.sheets import save_rows
 
 SUBJECT_BOUND = ("subject", "colour", "action", "direction")
 """Attributes that are read at the token where the subject stands; the others are read everywhere."""
-TWO_FRAMES = ("action", "direction", "camera")
+IN_MOTION = ("action", "direction", "camera")
 """Attributes that a still cannot show."""
 EMPHASIS = {"subject": 2.0, "action": 1.5, "direction": 2.0, "camera": 2.0}
 """How much more than the others these count: they are learned last."""
 STILLS = 0.15
-PAIRS_A_FILM = 4
+STEPS_A_FILM = 4
 CAPTIONS = 4
 
 
@@ -61,6 +61,7 @@ class EncoderStage:
         self.tokenizer = word_tokenizer(world.words(), recipe.text_length)
         text = tiny_text_encoder(len(self.tokenizer), **recipe.text)
         width = recipe.text["width"]
+        self.frames = recipe.semantic_encoder.get("frames", 2)
         features = recipe.semantic_encoder["feature_channels"]
         self.trained = nn.ModuleDict(
             {
@@ -79,12 +80,12 @@ class EncoderStage:
         pass
 
     def draw(self, seed: int, count: int, split: str = "train") -> Items:
-        """Frame pairs of `count` films with labels and each pair's caption; more captions without frames."""
+        """Some steps of `count` films with labels and each step's caption; more captions without frames."""
         generator = torch.Generator().manual_seed(seed)
         own = seeds(seed, count)
         films = [world.sample_film(s, 16, split=split) for s in own]
-        steps = torch.rand(count, 16, generator=generator).argsort(1)[:, :PAIRS_A_FILM]
-        pairs = pairs_at(films, steps, self.grid, self.device)
+        steps = torch.rand(count, 16, generator=generator).argsort(1)[:, :STEPS_A_FILM]
+        frames = step_frames(films, steps, self.grid, self.frames, self.device)
         middle = (steps + 0.5) * self.grid.frames_per_step / self.grid.fps
         labels = world.attribute_indices(films, middle)
         ids = []
@@ -103,7 +104,7 @@ class EncoderStage:
         truth = world.attribute_indices(extra_films, torch.full((len(extra_films), 1), 1.0))
         said = self._captions(texts, torch.stack([truth[a].flatten() for a in world.ATTRIBUTES], 1))
         return {
-            "pairs": ((pairs + 1) * 127.5).round().to(torch.uint8),
+            "frames": ((frames + 1) * 127.5).round().to(torch.uint8),
             "labels": torch.stack([labels[a] for a in world.ATTRIBUTES], -1).to(self.device),
             "boxes": world.geometry(films, middle).to(self.device),
             "caption": shown[0].unflatten(0, (count, -1)),
@@ -127,11 +128,11 @@ class EncoderStage:
         return (hidden * mask.unsqueeze(-1)).sum(1) / mask.sum(1, keepdim=True)
 
     def loss(self, items: Items, generator: torch.Generator, step: int) -> tuple[Tensor, dict[str, float]]:
-        pairs = items["pairs"].flatten(0, 1).float() / 127.5 - 1
-        still = torch.rand(len(pairs), generator=generator).to(self.device) < STILLS
-        pairs = torch.where(still.reshape(-1, 1, 1, 1, 1), pairs[:, :1], pairs)
+        frames = items["frames"].flatten(0, 1).float() / 127.5 - 1
+        still = torch.rand(len(frames), generator=generator).to(self.device) < STILLS
+        frames = torch.where(still.reshape(-1, 1, 1, 1, 1), frames[:, :1], frames)
         labels, boxes = items["labels"].flatten(0, 1), items["boxes"].flatten(0, 1)
-        features = self.trained["semantic_encoder"](pairs)
+        features = self.trained["semantic_encoder"](frames)
         tokens = features.flatten(2).transpose(1, 2)
         mean, log_variance = self.trained["compressor"](tokens)
         z = mean + torch.randn(mean.shape, generator=generator).to(mean) * (0.5 * log_variance).exp()
@@ -142,12 +143,12 @@ class EncoderStage:
         direct, hits = self._read("heads", tokens, labels, boxes, still)
         squeezed, squeezed_hits = self._read("bottleneck_heads", z, labels, boxes, still)
         picture = self.trained["preview"](z.transpose(1, 2).unflatten(2, features.shape[2:]))
-        seen = functional.mse_loss(picture, thumbnails(pairs.mean(1), *picture.shape[2:]))
+        seen = functional.mse_loss(picture, thumbnails(frames.mean(1), *picture.shape[2:]))
         kl = kl_divergence(mean, log_variance)
         image = functional.normalize(self.trained["image_projection"](tokens.mean(1)), dim=-1)
         text = functional.normalize(self._text(items["caption"].flatten(0, 1)), dim=-1)
-        # One pair a film: pairs of one film share a caption and would be false negatives.
-        keep = torch.arange(0, len(image), PAIRS_A_FILM, device=self.device)
+        # One step a film: steps of one film share a caption and would be false negatives.
+        keep = torch.arange(0, len(image), STEPS_A_FILM, device=self.device)
         logits = image[keep] @ text[keep].T / 0.07
         target = torch.arange(len(keep), device=self.device)
         contrast = 0.5 * (functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target))
@@ -175,7 +176,7 @@ class EncoderStage:
         losses, hits = [], {}
         for i, (name, logit) in enumerate(logits.items()):
             target = labels[:, i]
-            use = ~still if name in TWO_FRAMES else torch.ones_like(still)
+            use = ~still if name in IN_MOTION else torch.ones_like(still)
             bound = name in SUBJECT_BOUND
             pooled = torch.where(there[:, None], logit[pick, at], logit.mean(1)) if bound else logit.mean(1)
             each = functional.cross_entropy(pooled, target, reduction="none")
@@ -196,8 +197,8 @@ class EncoderStage:
         """Measure the compressor's normalisation on the world."""
         means = []
         for i in range(4):
-            pairs = self.draw(77_000 + i, 32)["pairs"].flatten(0, 1).float() / 127.5 - 1
-            tokens = self.trained["semantic_encoder"](pairs).permute(0, 2, 3, 1)
+            frames = self.draw(77_000 + i, 32)["frames"].flatten(0, 1).float() / 127.5 - 1
+            tokens = self.trained["semantic_encoder"](frames).permute(0, 2, 3, 1)
             means.append(self.trained["compressor"](tokens)[0].flatten(0, 2))
         compressor = self.trained["compressor"]
         assert isinstance(compressor, SemanticCompressor)
@@ -209,13 +210,13 @@ class EncoderStage:
         return {"loss": total.item(), **figures}
 
     def sheet(self, path: Path) -> None:
-        pairs = self.draw(2, 12, "heldout")["pairs"].flatten(0, 1).float() / 127.5 - 1
-        features = self.trained["semantic_encoder"](pairs)
+        frames = self.draw(2, 12, "heldout")["frames"].flatten(0, 1).float() / 127.5 - 1
+        features = self.trained["semantic_encoder"](frames)
         mean, _ = self.trained["compressor"](features.permute(0, 2, 3, 1))
         picture = self.trained["preview"](mean.permute(0, 3, 1, 2))
         rows = []
         for i in range(0, 48, 8):
-            rows += [pairs[i : i + 8, 0].transpose(0, 1), picture[i : i + 8].transpose(0, 1)]
+            rows += [frames[i : i + 8, 0].transpose(0, 1), picture[i : i + 8].transpose(0, 1)]
         save_rows(path, rows)
 
     def export(self, folder: Path) -> None:

@@ -67,6 +67,10 @@ class Schedule:
     """Items kept for reuse; 0 draws every batch anew."""
     fresh: int = 0
     """New items a step when replaying."""
+    ahead: int = 0
+    """Items drawn before the first step, so that it does not learn a few by heart."""
+    block: int = 0
+    """Items drawn at once, which is cheaper than one by one; 0: those of one step."""
 
     muon_rate: float = 0.02
     """Step size of Muon, which trains the matrices inside transformer blocks; AdamW trains everything else."""
@@ -78,7 +82,7 @@ class Schedule:
 
 
 class Replay:
-    """The last `size` drawn items; step s adds `fresh` new ones, so its content is a function of the step alone."""
+    """The last `size` drawn items; which they are is a function of the step alone."""
 
     def __init__(self, stage: Stage, schedule: Schedule, seed: int) -> None:
         self.stage, self.schedule, self.seed = stage, schedule, seed
@@ -89,17 +93,17 @@ class Replay:
         s = self.schedule
         if not s.replay:
             return self.stage.draw(_key(self.seed, step), s.batch)
-        target = (step + 1) * s.fresh
+        block = s.block or s.fresh
+        target = -(-(s.ahead + (step + 1) * s.fresh) // block) * block
         self.drawn = max(self.drawn, target - s.replay)
         while self.drawn < target:
-            block = self.drawn // s.fresh
-            self._put(self.stage.draw(_key(self.seed, block), s.fresh), (block * s.fresh) % s.replay)
-            self.drawn = (block + 1) * s.fresh
+            self._put(self.stage.draw(_key(self.seed, self.drawn // block), block), self.drawn % s.replay)
+            self.drawn += block
         assert self.items is not None
-        # At first few items exist: a batch of the newest ones and repeats of what is there.
-        have = min(target, s.replay)
-        pick = torch.randint(have, (s.batch,), generator=generator)
-        pick[: min(s.fresh, s.batch)] = (torch.arange(target - s.fresh, target) % s.replay)[: s.batch]
+        # The newest ones are sure to be seen.
+        pick = torch.randint(min(target, s.replay), (s.batch,), generator=generator)
+        newest = torch.arange(target - block, target)[(step * s.fresh) % block :][: min(s.fresh, s.batch)]
+        pick[: len(newest)] = newest % s.replay
         return {name: value[pick.to(value.device)] for name, value in self.items.items()}
 
     def _put(self, new: Items, at: int) -> None:
@@ -113,12 +117,15 @@ class Trainer:
     """Runs a stage in slices; `folder` holds its state, metrics and sheets."""
 
     def __init__(self, stage: Stage, schedule: Schedule, folder: Path, seed: int = 0) -> None:
-        if schedule.replay % max(1, schedule.fresh):
-            raise ValueError("replay must be a multiple of fresh")
+        if schedule.replay % max(1, schedule.block or schedule.fresh):
+            raise ValueError("replay must be a multiple of what is drawn at once")
         self.stage, self.schedule, self.folder, self.seed = stage, schedule, folder, seed
         self.step, self.seconds = 0, 0.0
         self.parameters = {name: p for name, p in stage.trained.named_parameters() if p.requires_grad}
         self.device = next(iter(self.parameters.values())).device
+        # A CPU without matrix tiles may be a hundred times slower in bfloat16, and convolutions gain nothing by it.
+        tiles = self.device.type == "cpu" and torch.cpu._is_amx_tile_supported()
+        self.bfloat16 = self.device.type == "cuda" or (tiles and any(".blocks." in name for name in self.parameters))
         self.optimizers = _optimizers(self.parameters, schedule)
         self.begin_average()
         self.replay = Replay(stage, schedule, seed)
@@ -169,8 +176,7 @@ class Trainer:
             for group in optimizer.param_groups:
                 group["lr"] = group["peak"] * self.schedule.factor(self.step)
             optimizer.zero_grad(set_to_none=True)
-        # In bfloat16 on a GPU; a CPU may do that a hundred times slower.
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
             loss, metrics = self.stage.loss(items, generator, self.step)
         loss.backward()
         norm = nn.utils.clip_grad_norm_(self.stage.trained.parameters(), self.schedule.clip)

@@ -17,7 +17,7 @@ from sgen_ray.models.parts import load_part, save_part
 from sgen_ray.models.planning import preview, shot_clock
 from sgen_ray.models.semantic import thumbnails
 from sgen_ray.models.text import encode_text
-from sgen_ray.training.data import pairs_at, seeds, shots_of
+from sgen_ray.training.data import seeds, shots_of, step_frames
 from sgen_ray.training.holding import PLANNER_MODES, PLANNER_WEIGHTS, draw_time, held_frames, pick_modes
 from sgen_ray.training.loop import Items
 from sgen_ray.training.recipes import Recipe
@@ -66,10 +66,11 @@ class PlannerStage:
         numbers = [(1, 2, 3, 4, 4, 5, 6, 8)[int(i)] for i in torch.randint(8, (count,), generator=generator)]
         films = [world.sample_film(s, self.recipe.max_seconds, n, split) for s, n in zip(own, numbers, strict=True)]
         step = torch.arange(self.steps).expand(count, -1)
-        pairs = [pairs_at([film], step[:1], self.grid, self.device)[0] for film in films]
-        features = [self.encoder(pair) for pair in pairs]
+        frames = self.encoder.config.frames
+        sampled = [step_frames([film], step[:1], self.grid, frames, self.device)[0] for film in films]
+        features = [self.encoder(each) for each in sampled]
         size = (8 * self.grid.semantic_height, 8 * self.grid.semantic_width)
-        seen = torch.stack([thumbnails(pair.mean(1), *size) for pair in pairs])
+        seen = torch.stack([thumbnails(each.mean(1), *size) for each in sampled])
         z = self.compressor.encode(torch.stack(features).permute(0, 1, 3, 4, 2)).permute(0, 4, 1, 2, 3)
         texts = [world.captions(f, s, split) for f, s in zip(films, own, strict=True)]
         text, mask = self._encode_text([t for row in texts for t in (row + [""] * shots)[:shots]])

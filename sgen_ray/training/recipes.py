@@ -60,7 +60,7 @@ def nano() -> Recipe:
         name="nano",
         grid=grid,
         text={"width": 96, "layers": 2, "heads": 4},
-        semantic_encoder={"feature_channels": 64, "width": 40, "motion_scales": (2, 4, 8)},
+        semantic_encoder={"feature_channels": 64, "width": 40, "motion_scales": (2, 4, 8), "frames": 4},
         compressor={"feature_channels": 64, "semantic_channels": 8, "hidden": 96},
         preview={"semantic_channels": 8, "width": 32},
         autoencoder={"latent_channels": 32, "channels": (96, 12, 40)},
@@ -71,11 +71,22 @@ def nano() -> Recipe:
             "encoder": Schedule(steps=1200, batch=24, learning_rate=1.5e-3, replay=3072, fresh=8),
             "autoencoder": Schedule(steps=12000, batch=2, learning_rate=6e-4, replay=512, fresh=1),
             "renderer": Schedule(
-                steps=6000, batch=8, learning_rate=2.5e-3, muon_rate=0.015, decay=0.5, ema=0.99, replay=2048, fresh=1
+                steps=7000,
+                batch=16,
+                learning_rate=1.5e-3,
+                muon_rate=0.01,
+                decay=0.7,
+                ema=0.995,
+                replay=4096,
+                fresh=1,
+                ahead=512,
+                block=16,
             ),
-            "planner": Schedule(steps=8000, batch=6, learning_rate=3e-3, decay=0.4, ema=0.995, replay=320, fresh=1),
+            "planner": Schedule(
+                steps=8000, batch=6, learning_rate=3e-3, decay=0.4, ema=0.997, replay=1024, fresh=1, ahead=128, block=4
+            ),
         },
-        short_steps=4500,
+        short_steps=1800,
     )
 
 
@@ -88,7 +99,7 @@ def tiny() -> Recipe:
         name="tiny",
         grid=grid,
         text={"width": 192, "layers": 3, "heads": 6},
-        semantic_encoder={"feature_channels": 128, "width": 64, "motion_scales": (2, 4, 8)},
+        semantic_encoder={"feature_channels": 128, "width": 64, "motion_scales": (2, 4, 8), "frames": 4},
         compressor={"feature_channels": 128, "semantic_channels": 8, "hidden": 192},
         preview={"semantic_channels": 8, "width": 48},
         autoencoder={"latent_channels": 32, "channels": (160, 16, 64)},

@@ -14,7 +14,7 @@ from sgen_ray.models.dit import Conditioning, RendererDiT
 from sgen_ray.models.parts import load_part, save_part
 from sgen_ray.models.semantic import SemanticCompressor, kl_divergence
 from sgen_ray.models.text import encode_text
-from sgen_ray.training.data import cut_times, frames_at, pairs_at, seeds, shots_of, subject_cover
+from sgen_ray.training.data import cut_times, frames_at, seeds, shots_of, step_frames, subject_cover
 from sgen_ray.training.encoder import set_normalisation
 from sgen_ray.training.holding import (
     RENDERER_MODES,
@@ -92,7 +92,7 @@ class RendererStage:
         steps = (start[:, None] * grid.fps / grid.frames_per_step).round().long() + torch.arange(
             grid.semantic_steps(clip)
         )
-        pairs = pairs_at(films, steps, grid, self.device)
+        sampled = step_frames(films, steps, grid, self.encoder.config.frames, self.device)
         first = shot[:, :1]
         texts = []
         for film, s, f in zip(films, own, first[:, 0].tolist(), strict=True):
@@ -104,7 +104,7 @@ class RendererStage:
             "anchors": self.autoencoder.encode(anchors),
             "anchor_times": ((anchor_start - start[:, None]) / seconds).round().to(self.device),
             "anchor_shot": (shot[:, clip // 2, None] - first).expand(-1, ANCHORS).clone().to(self.device),
-            "features": self.encoder(pairs.flatten(0, 1)).unflatten(0, (count, -1)),
+            "features": self.encoder(sampled.flatten(0, 1)).unflatten(0, (count, -1)),
             "subject": subject_cover(films, start, clip, grid).to(self.device),
             "shot": (shot - first).clamp(max=SHOTS_A_CLIP - 1).to(self.device),
             "text": text.unflatten(0, (count, -1)),

@@ -1,0 +1,139 @@
+"""How near do stitching and encoding come to ffmpeg alone on the same raw frames, with the same settings and threads?
+
+What is timed is the stitcher's own work on frames that a decoder has made: figures of every frame, resizing, encoding a
+segment at a time, storing, joining to a film; and the blend of windows beside it. Yardstick: one ffmpeg that gets all
+frames through a pipe and writes the film. Both in turn; the ratio is taken run by run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import imageio_ffmpeg
+import numpy as np
+import torch
+from common import RESULTS, Progress, save, show
+from fast_model import NANO, FastFactory, request
+from numpy.typing import NDArray
+
+from sgen_ray.engine.actors import Stitcher
+from sgen_ray.engine.config import EngineConfig
+from sgen_ray.engine.film import join, lay_out
+from sgen_ray.jobs.artifacts import Artifacts
+from sgen_ray.jobs.fingerprints import local_backend
+from sgen_ray.media.encode import command
+from sgen_ray.types import RenderedWindow
+from sgen_ray.world import draw, sample_film
+
+GOAL = 0.9
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--runs", type=int, default=9)
+    parser.add_argument("--seconds", type=float, default=60.0, help="length of the film")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--small", action="store_true", help="the same as --runs 2 --seconds 10")
+    arguments = parser.parse_args()
+    if arguments.small:
+        arguments.runs, arguments.seconds = 2, 10.0
+    factory = FastFactory(NANO)
+    # Four times the model's size, as its films are by default.
+    order = request(NANO, arguments.seconds, arguments.seed, scale=4)
+    plan = factory.planner("cpu", 1).plan(order)
+    film = lay_out(plan, factory.halo, "fast", local_backend("cpu"), EngineConfig())
+    frames = pictures(arguments.seconds, arguments.seed)
+    windows = [factory.renderer("cpu", 1).render(plan, window) for window in film.windows]
+
+    runs: dict[str, list[tuple[float, float]]] = {"ffmpeg alone": [], "encode and join": [], "blend": []}
+    work = {
+        "ffmpeg alone": lambda folder: alone(frames, film.encoding, folder),
+        "encode and join": lambda folder: ours(frames, film, folder),
+        "blend": lambda folder: blend(film, windows),
+    }
+    progress = Progress(arguments.runs, "runs")
+    for turn in range(arguments.runs):
+        # In turn, so that whatever else the machine does falls on both alike.
+        for what in list(runs)[:: -1 if turn % 2 else 1]:
+            with tempfile.TemporaryDirectory() as name:
+                runs[what].append(timed(work[what], Path(name)))
+        progress.step()
+
+    ratios = [a[0] / b[0] for a, b in zip(runs["ffmpeg alone"], runs["encode and join"], strict=True)]
+    cpu_ratios = [a[1] / b[1] for a, b in zip(runs["ffmpeg alone"], runs["encode and join"], strict=True)]
+    shares = {"wall": statistics.median(ratios), "cpu": statistics.median(cpu_ratios), "runs": ratios}
+    count = len(frames)
+    figures = {
+        what: {
+            "seconds": statistics.median(s for s, _ in done),
+            "cpu": statistics.median(c for _, c in done),
+            "frames_a_second": count / statistics.median(s for s, _ in done),
+        }
+        for what, done in runs.items()
+    }
+    show(
+        f"{count} frames of {frames.shape[2]}x{frames.shape[1]}, medians of {arguments.runs} runs",
+        ["work", "seconds", "CPU, s", "frames/s"],
+        [[what, *cells.values()] for what, cells in figures.items()],
+    )
+    print(f"throughput over ffmpeg's own: {shares['wall']:.2f} by the clock, {shares['cpu']:.2f} by processor time")
+    save("throughput", arguments, {"work": figures, "share": shares, "frames": count, "goal": GOAL},
+         judged=False, painted=False)  # fmt: skip
+
+
+def pictures(seconds: float, seed: int) -> NDArray[np.uint8]:
+    """Frames [T, H, W, 3] of the demo world, as the encoder meets them."""
+    world = sample_film(seed, seconds, split="heldout")
+    chunks = []
+    for start in range(0, NANO.frames(seconds), 64):
+        times = torch.arange(start, min(start + 64, NANO.frames(seconds)), dtype=torch.float64)[None] / NANO.fps
+        drawn = draw([world], times, NANO.width, NANO.height)[0]
+        chunks.append(drawn.mul(255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy())
+    return np.ascontiguousarray(np.concatenate(chunks))
+
+
+def alone(frames: NDArray[np.uint8], encoding: Any, folder: Path) -> None:
+    """One ffmpeg for the whole film, fed from memory."""
+    line = command(frames.shape[2], frames.shape[1], encoding).compile(cmd=imageio_ffmpeg.get_ffmpeg_exe())
+    with (folder / "film.h264").open("wb") as film:
+        subprocess.run(line, input=frames.data, stdout=film, check=True)
+
+
+def ours(frames: NDArray[np.uint8], film: Any, folder: Path) -> None:
+    """A run of ffmpeg for each segment, figures of every frame, the store, and the join."""
+    stitcher = Stitcher(lambda: False, film.blend, film.encoding, str(folder / "store"), ())
+    for part in film.parts:
+        start, stop = film.plan.grid.pixel_range(part.start, part.stop)
+        stitcher.encode(part.frame_start, frames[start : min(stop, len(frames))], part.fingerprint, part.index)
+    join(film, Artifacts(folder / "store"), folder / "film.mp4", "fast")
+
+
+def blend(film: Any, windows: list[NDArray[np.float32]]) -> None:
+    stitching = film.blend.blend()
+    for window, latents in zip(film.windows, windows, strict=True):
+        stitching.add(RenderedWindow(window, latents))
+
+
+def timed(work: Callable[[Path], None], folder: Path) -> tuple[float, float]:
+    """Seconds by the clock, and by the processor: of this process and of those that it waited for."""
+    began, spent = time.perf_counter(), _processor()
+    work(folder)
+    return time.perf_counter() - began, _processor() - spent
+
+
+def _processor() -> float:
+    usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in usage)
+
+
+if __name__ == "__main__":
+    main()

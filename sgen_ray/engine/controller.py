@@ -1,0 +1,135 @@
+"""The pool as a detached actor, one for each version of a model on a cluster, and a driver's way to it.
+
+Its workers belong to it and die with it; their finished windows are in the store, so that a driver that finds it dead
+makes another and goes on. Of several versions the one that was joined last has the room, see `Pool.retire`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from contextlib import suppress
+from hashlib import sha256
+from typing import Any
+
+from sgen_ray.engine.cluster import RayCall, RayRuntime
+from sgen_ray.engine.crew import TICK
+from sgen_ray.engine.messages import Granted, JobSpec, PoolSpec, Wish
+from sgen_ray.engine.pool import Pool
+from sgen_ray.engine.runtime import Call, WorkerDied
+
+PREFIX = "sgen-pool"
+
+log = logging.getLogger(__name__)
+
+
+class Controller:
+    """Runs one pool until nobody uses it any more."""
+
+    def __init__(self, spec: PoolSpec) -> None:
+        self._pool = Pool(RayRuntime(), spec)
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def sync(self, job: JobSpec, wish: Wish) -> Granted:
+        return self._pool.sync(job, wish)
+
+    def leave(self, job: str, returned: frozenset[int]) -> None:
+        self._pool.leave(job, returned)
+
+    def retire(self) -> None:
+        self._pool.retire()
+
+    def make_room(self) -> None:
+        self._pool.make_room()
+
+    def ready(self) -> int:
+        return self._pool.ready
+
+    def pid(self) -> int:
+        return os.getpid()
+
+    def _run(self) -> None:
+        while not self._pool.over:
+            time.sleep(TICK)
+            try:
+                self._pool.tick()
+            except Exception:  # a cache that went wrong is best made again
+                log.exception("the pool failed; it ends, and the next message to it makes another")
+                break
+        os._exit(0)
+
+
+class SharedPool:
+    """A driver's way to the pool of `spec`, which is made where there is none."""
+
+    def __init__(self, spec: PoolSpec) -> None:
+        self._spec = spec
+        self._handle: Any = None
+
+    def sync(self, job: JobSpec, wish: Wish) -> Call:
+        try:
+            handle = self._join()
+        except (ValueError, RuntimeError) as error:  # another driver is making it, or it is just about to end
+            raise WorkerDied(str(error)) from error
+        return _Answer(self, handle.sync.remote(job, wish))
+
+    def leave(self, job: str, returned: frozenset[int]) -> None:
+        """Waits until it was heard: the driver may be about to end."""
+        if self._handle is None:
+            return
+        import ray
+
+        with suppress(Exception):  # a pool that is gone holds nothing
+            ray.get(self._handle.leave.remote(job, returned), timeout=5)
+
+    def calls(self) -> list[Call]:
+        return []
+
+    def forget(self) -> None:
+        self._handle = None
+
+    def _join(self) -> Any:
+        if self._handle is not None:
+            return self._handle
+        import ray
+
+        spec, name = self._spec, pool_name(self._spec)
+        for item in ray.util.list_named_actors(all_namespaces=True):
+            other = item["name"]
+            if item["namespace"] != spec.namespace or not other.startswith(f"{PREFIX}:") or other == name:
+                continue
+            with suppress(ValueError):  # it has just ended
+                handle = ray.get_actor(other, namespace=spec.namespace)
+                same_model = other.startswith(f"{PREFIX}:{spec.name}:")
+                (handle.retire if same_model else handle.make_room).remote()
+        options = {
+            "lifetime": "detached",
+            "get_if_exists": True,
+            "num_cpus": 0,
+            "max_restarts": 0,
+            "max_concurrency": 8,
+        }
+        actor = ray.remote(Controller).options(name=name, namespace=spec.namespace, **options)
+        self._handle = actor.remote(spec)
+        return self._handle
+
+
+class _Answer(RayCall):
+    """A pool that died is forgotten, so that the next message makes another."""
+
+    def __init__(self, pool: SharedPool, answer: Any) -> None:
+        super().__init__(answer, None)
+        self._pool = pool
+
+    def result(self) -> Any:
+        try:
+            return super().result()
+        except WorkerDied:
+            self._pool.forget()
+            raise
+
+
+def pool_name(spec: PoolSpec) -> str:
+    return f"{PREFIX}:{spec.name}:{sha256(spec.version.encode()).hexdigest()[:16]}"

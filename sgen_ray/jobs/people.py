@@ -1,0 +1,189 @@
+"""What people do with jobs: submit, look, cancel, approve, forget."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from sgen_ray.errors import JobError
+from sgen_ray.jobs.fingerprints import fingerprint
+from sgen_ray.jobs.opened import Opened
+from sgen_ray.jobs.records import Job, JobKind, Page, References, new_id, request_to_json
+from sgen_ray.jobs.statements import MAX_NAME, ended, lost, of_tenant
+from sgen_ray.jobs.states import RUNNING, TERMINAL, JobState
+from sgen_ray.jobs.tables import job_of, jobs
+from sgen_ray.types import VideoRequest
+
+
+class ForPeople(Opened):
+    """`tenant` hides the jobs of others, as if they did not exist; None sees all."""
+
+    def submit(
+        self,
+        request: VideoRequest,
+        *,
+        tenant: str = "local",
+        kind: JobKind = JobKind.GENERATE,
+        parent: str | None = None,
+        model: str | None = None,
+        approve: bool = False,
+        priority: int = 0,
+        weight: float = 1.0,
+        idempotency_key: str | None = None,
+        plan: str | None = None,
+        held: str | None = None,
+        output: str | None = None,
+        engine: Mapping[str, Any] | None = None,
+        owner: str | None = None,
+    ) -> Job:
+        """A new job; or the one that was submitted under this key before, whatever has become of it.
+
+        plan: of a plan that is there already, in the store. owner: the new job is this worker's at once, as if claimed.
+
+        Raises:
+            JobError: the key was used for another request, or an argument cannot be.
+            UnknownJob: there is no such parent.
+        """
+        if not 0 < len(tenant) <= MAX_NAME:
+            raise JobError(f"a tenant's name has 1 to {MAX_NAME} characters, not {len(tenant)}; choose another")
+        if idempotency_key is not None and not 0 < len(idempotency_key) <= MAX_NAME:
+            raise JobError(f"an idempotency key has 1 to {MAX_NAME} characters, not {len(idempotency_key)}")
+        if not 0 < weight < float("inf"):
+            raise JobError(f"a job's weight is a number above 0, not {weight}")
+        now, wanted = self._clock(), request_to_json(request)
+        values = {
+            "id": new_id(now),
+            "tenant": tenant,
+            "kind": kind,
+            "parent": parent,
+            "request": wanted,
+            "request_hash": fingerprint([kind, parent, approve, wanted, plan, held]),
+            "model": model,
+            "state": JobState.QUEUED,
+            "created": now,
+            "updated": now,
+            "priority": priority,
+            "weight": weight,
+            "approve": approve,
+            "phase": "",
+            "idempotency_key": idempotency_key,
+            "plan": plan,
+            "held": held,
+            "output": output,
+            "engine": dict(engine) if engine else None,
+            **({} if owner is None else self._claimed(owner, now) | {"token": 1, "attempts": 1}),
+        }
+        # An update that changes nothing makes RETURNING tell the job that is already there.
+        insert = (sqlite.insert if self._db.sqlite else postgresql.insert)(jobs).values(values)
+        insert = insert.on_conflict_do_update(
+            index_elements=["tenant", "idempotency_key"], set_={"tenant": jobs.c.tenant}
+        )
+        with self._db.write() as connection:
+            if owner is not None:
+                self._refuse_strangers(connection)
+            if parent is not None:
+                self._get(connection, parent, tenant)
+            row = connection.execute(insert.returning(*jobs.c)).one()
+        if row.request_hash != values["request_hash"]:
+            raise JobError(
+                f"the idempotency key {idempotency_key!r} belongs to {row.id}, which is another request; use a new key"
+            )
+        return job_of(row)
+
+    def get(self, job_id: str, *, tenant: str | None = None) -> Job:
+        with self._db.read() as connection:
+            return self._get(connection, job_id, tenant)
+
+    def list(
+        self,
+        *,
+        tenant: str | None = None,
+        states: Collection[JobState] | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page:
+        """Newest first. The cursor is the last id seen: jobs that come and go neither repeat nor hide others."""
+        query = sa.select(jobs).where(of_tenant(tenant)).order_by(jobs.c.id.desc()).limit(limit + 1)
+        if states is not None:
+            query = query.where(jobs.c.state.in_(states))
+        if cursor is not None:
+            query = query.where(jobs.c.id < cursor)
+        with self._db.read() as connection:
+            found = [job_of(row) for row in connection.execute(query)]
+        return Page(tuple(found[:limit]), found[limit - 1].id if len(found) > limit else None)
+
+    def count(self, *, tenant: str | None = None) -> dict[JobState, int]:
+        """How many jobs are in each state, also where there are none."""
+        query = sa.select(jobs.c.state, sa.func.count()).where(of_tenant(tenant)).group_by(jobs.c.state)
+        with self._db.read() as connection:
+            found = {JobState(state): number for state, number in connection.execute(query)}
+        return {state: found.get(state, 0) for state in JobState}
+
+    def request_cancel(self, job_id: str, *, tenant: str | None = None) -> Job:
+        """Cancelled at once where nobody works on it; else its worker is told by its next write.
+
+        Raises:
+            JobError: it has completed or failed.
+        """
+        now = self._clock()
+        chosen = sa.and_(jobs.c.id == job_id, of_tenant(tenant))
+        idle = sa.or_(jobs.c.state.in_([JobState.QUEUED, JobState.AWAITING_APPROVAL]), lost(now))
+        with self._db.write() as connection:
+            row = self._update(connection, sa.and_(chosen, idle), **ended(JobState.CANCELLED, now))
+            if row is None:
+                at_work = sa.and_(chosen, jobs.c.state.in_(RUNNING))
+                row = self._update(connection, at_work, cancel_requested=True, updated=now)
+            if row is not None:
+                return job_of(row)
+            job = self._get(connection, job_id, tenant)
+        if job.state is not JobState.CANCELLED:
+            raise JobError(f"{job_id} has {job.state} already; there is nothing to cancel")
+        return job
+
+    def approve(self, job_id: str, *, request: VideoRequest | None = None, tenant: str | None = None) -> Job:
+        """Goes on to rendering, by way of the queue. Another `request` replaces the first, and is planned anew."""
+        now = self._clock()
+        chosen = sa.and_(jobs.c.id == job_id, of_tenant(tenant), jobs.c.state == JobState.AWAITING_APPROVAL)
+        replaced = {} if request is None else {"request": request_to_json(request), "plan": None}
+        with self._db.write() as connection:
+            row = self._update(connection, chosen, state=JobState.QUEUED, approve=False, updated=now, **replaced)
+            if row is not None:
+                return job_of(row)
+            job = self._get(connection, job_id, tenant)
+        raise JobError(f"{job_id} is {job.state} and does not wait for approval")
+
+    def delete(self, job_id: str, *, tenant: str | None = None) -> None:
+        """Forgets a job that is over. Jobs made from it remain, and its artifacts until they are collected."""
+        chosen = sa.and_(jobs.c.id == job_id, of_tenant(tenant), jobs.c.state.in_(TERMINAL))
+        with self._db.write() as connection:
+            if connection.execute(sa.delete(jobs).where(chosen)).rowcount:
+                return
+            job = self._get(connection, job_id, tenant)
+        raise JobError(f"{job_id} is {job.state}; cancel it before deleting it")
+
+    def forget(self, before: datetime) -> int:
+        """Forgets all jobs that were over by then; how many."""
+        chosen = sa.and_(jobs.c.state.in_(TERMINAL), jobs.c.finished < before)
+        with self._db.write() as connection:
+            return connection.execute(sa.delete(jobs).where(chosen)).rowcount
+
+    def forgettable(self, before: datetime) -> frozenset[str]:
+        """Those that `forget` would forget."""
+        with self._db.read() as connection:
+            query = sa.select(jobs.c.id).where(jobs.c.state.in_(TERMINAL), jobs.c.finished < before)
+            return frozenset(connection.scalars(query))
+
+    def references(self, without: Collection[str] = ()) -> References:
+        """Artifacts that a job, over or not, still names; but for the jobs `without`."""
+        with self._db.read() as connection:
+            rows = connection.execute(sa.select(jobs.c.id, jobs.c.plan, jobs.c.film, jobs.c.held)).all()
+        kept = [row for row in rows if row.id not in without]
+        return References(
+            frozenset(row.plan for row in kept if row.plan),
+            frozenset(row.film for row in kept if row.film),
+            frozenset(row.held for row in kept if row.held),
+        )

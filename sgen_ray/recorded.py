@@ -1,0 +1,279 @@
+"""A film made as a job: its record is there before the work and tells how it ended, so that any process can go on."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sgen_ray.engine.config import EngineConfig
+from sgen_ray.engine.events import (
+    Event,
+    FilmNamed,
+    FilmStarted,
+    OnEvent,
+    PhaseFinished,
+    PhaseStarted,
+    PlanNamed,
+    WindowFinished,
+)
+from sgen_ray.engine.generate import generate_film, make_plan
+from sgen_ray.engine.runtime import Runtime
+from sgen_ray.errors import Cancelled, JobError, LeaseLost, ModelError, PlanError, SgenError
+from sgen_ray.jobs.arrays import arrays_from_bytes, arrays_to_bytes
+from sgen_ray.jobs.artifacts import Artifacts
+from sgen_ray.jobs.database import database_url
+from sgen_ray.jobs.fingerprints import content_fingerprint
+from sgen_ray.jobs.jobs import Jobs
+from sgen_ray.jobs.keeper import Keeper
+from sgen_ray.jobs.plan_file import plan_from_bytes, plan_to_bytes
+from sgen_ray.jobs.records import Job, JobKind, Progress
+from sgen_ray.jobs.states import JobState
+from sgen_ray.models.factory import load_factory
+from sgen_ray.orders import Order
+from sgen_ray.types import Video
+
+_OF_THE_PROCESS = ("in_process", "address", "object_store_mib", "start_timeout")
+"""Settings of the engine that say where a film is made, not how."""
+
+
+def open_jobs(store: str, database: str | None) -> Jobs | None:
+    """The jobs of this store; None where it is no folder and no database was named: films are made without a record.
+
+    Raises:
+        DatabaseError: it cannot be opened.
+    """
+    return None if "://" in store and not database else Jobs(database_url(store, database), store)
+
+
+def record(
+    jobs: Jobs,
+    order: Order,
+    output: Path | None,
+    *,
+    store: str,
+    engine: EngineConfig,
+    key: str | None = None,
+    owner: str | None = None,
+) -> Job:
+    """A job for the order. `owner`: it is this worker's at once; None: it waits for one. `key`: of idempotency."""
+    kept = []
+    if order.plan is not None:
+        kept.append(("plan", "film's plan", plan_to_bytes(order.plan)))
+    if order.held is not None:
+        tokens = {str(step): array for step, array in order.held.items()}
+        kept.append(("held", "held", arrays_to_bytes(tokens)))
+    names = {kind: content_fingerprint(what, data) for kind, what, data in kept}
+    artifacts = Artifacts(store)
+    for kind, _, data in kept:
+        artifacts.put(kind, names[kind], data)
+    job = jobs.submit(
+        order.request,
+        kind=order.kind,
+        parent=order.parent,
+        model=order.factory.fingerprint(),
+        idempotency_key=key,
+        plan=names.get("plan"),
+        held=names.get("held"),
+        output=None if output is None else str(output.absolute()),
+        engine=_settings(engine),
+        owner=owner,
+    )
+    if kept and _wait_for_collection(jobs):  # it may not have known that the job needs these
+        for kind, _, data in kept:
+            artifacts.put(kind, names[kind], data)
+    return job
+
+
+def order_of(job: Job, store: str) -> Order:
+    """What the job is to make, from its record and the store.
+
+    Raises:
+        ModelError, PlanError: the model has changed since, or the plan to be rendered is gone.
+    """
+    factory = load_factory(job.request.model)
+    if job.model is not None and factory.fingerprint() != job.model:
+        raise ModelError(
+            f"the model {job.request.model!r} is not the one that {job.id} was begun with; restore it, or start anew"
+        )
+    artifacts = Artifacts(store)
+    data = None if job.plan is None else artifacts.get("plan", job.plan)
+    if data is None and job.kind is JobKind.RENDER:
+        raise PlanError(f"the plan of {job.id} is no longer in the store {store}; run sgen render with its plan again")
+    plan = None if data is None else replace(plan_from_bytes(data), request=job.request)
+    held = None
+    if job.held is not None and plan is None:
+        tokens = artifacts.get("held", job.held)
+        if tokens is None:
+            raise PlanError(f"what {job.id} keeps of an earlier plan is no longer in the store {store}; edit again")
+        held = {int(step): array for step, array in arrays_from_bytes(tokens).items()}
+    return Order(job.request, factory, plan, (), held, job.kind, job.parent)
+
+
+def again(jobs: Jobs, job: Job, owner: str) -> Job:
+    """The job itself where it waits or lost its worker; a new one like it where it failed or was cancelled.
+
+    Raises:
+        JobError: another works on it, or its film is there.
+    """
+    jobs.reap()
+    job = jobs.get(job.id)
+    if not job.over:
+        return jobs.take(job.id, owner)
+    if job.state is JobState.COMPLETED and job.output is not None and Path(job.output).is_file():
+        raise JobError(f"{job.id} is completed; its film is {job.output}")
+    return jobs.submit(
+        job.request, tenant=job.tenant, kind=job.kind, parent=job.parent, model=job.model, priority=job.priority,
+        weight=job.weight, plan=job.plan, held=job.held, output=job.output, engine=job.engine, owner=owner,
+    )  # fmt: skip
+
+
+def engine_of(job: Job, engine: EngineConfig | None = None) -> EngineConfig:
+    """The settings that the job was begun with; of `engine`, where it is made and with how many renderers."""
+    engine = engine or EngineConfig()
+    known = {field.name for field in dataclasses.fields(EngineConfig)}
+    settings = {name: value for name, value in job.engine.items() if name in known}
+    if engine.renderers is not None:
+        settings["renderers"] = engine.renderers
+    return replace(engine, **settings)
+
+
+def fill(
+    jobs: Jobs,
+    job: Job,
+    order: Order,
+    output: Path,
+    *,
+    store: str,
+    engine: EngineConfig,
+    live: Path | None = None,
+    on_event: OnEvent | None = None,
+    runtime: Runtime | None = None,
+    hand_back: bool = False,
+) -> Video | None:
+    """Makes the film of a job that this process holds. None: its plan is made, and waits for approval.
+
+    hand_back: who stops the work (Ctrl-C, SIGTERM) gives the job to other workers, and does not cancel it.
+
+    Raises:
+        as `generate_film`; Cancelled also where the job was cancelled by somebody else.
+        JobError: another worker has taken the job over.
+    """
+    assert job.lease is not None
+    lease = job.lease
+    try:
+        with Keeper(jobs, lease) as keeper:
+            tell = _Teller(keeper, on_event)
+            if job.approve:
+                make_plan(
+                    order.request, order.factory, store=store, held=order.held, engine=engine, on_event=tell,
+                    runtime=runtime,
+                )  # fmt: skip
+            else:
+                video = generate_film(
+                    order.request, order.factory, output, store=store, engine=engine, plan=order.plan,
+                    held=order.held, live=live, on_event=tell, runtime=runtime, flights=_Flights(keeper),
+                )  # fmt: skip
+        if job.approve:
+            jobs.advance(lease, JobState.AWAITING_APPROVAL)
+            return None
+        jobs.complete(lease, _result(video))
+        return replace(video, job=job.id)
+    except LeaseLost as error:
+        raise JobError(f"{job.id} was taken over by another worker, which goes on with it") from error
+    except Cancelled:
+        jobs.confirm_cancel(lease)
+        raise
+    except (KeyboardInterrupt, SystemExit):
+        if hand_back:
+            jobs.release(lease)
+        else:
+            jobs.confirm_cancel(lease)
+        raise
+    except SgenError as error:
+        jobs.fail(lease, type(error).__name__.removesuffix("Error").lower(), str(error))
+        raise
+    except Exception as error:
+        jobs.fail(lease, "fault", f"{type(error).__name__}: {error}")
+        raise
+
+
+class _Teller:
+    """Writes what happens into the job, and passes it on."""
+
+    def __init__(self, keeper: Keeper, on_event: OnEvent | None) -> None:
+        self._keeper, self._on_event = keeper, on_event
+        self._done = self._total = 0
+        self._state = JobState.PLANNING
+
+    def __call__(self, event: Event) -> None:
+        keeper = self._keeper
+        keeper.check()
+        match event:
+            case PlanNamed(plan):
+                self._advance(JobState.PLANNING, plan=plan)
+            case FilmNamed(film):
+                self._advance(JobState.RENDERING, film=film)
+            case FilmStarted():
+                self._done, self._total = event.windows_reused, event.windows
+            case WindowFinished():
+                self._done += 1
+            case PhaseFinished("render") | PhaseStarted("join") if self._state is JobState.RENDERING:
+                self._advance(JobState.STITCHING)
+        keeper.progress = Progress(str(self._state), self._done, self._total)
+        if self._on_event is not None:
+            self._on_event(event)
+
+    def _advance(self, state: JobState, plan: str | None = None, film: str | None = None) -> None:
+        """The record names what the job relies on before anybody looks for it in the store, and a collection that did
+        not know of it has ended by then: so nothing that was found there goes away."""
+        jobs, lease = self._keeper.jobs, self._keeper.lease
+        progress = Progress(str(state), self._done, self._total)
+        self._keeper.insist(lambda: jobs.advance(lease, state, plan=plan, film=film, progress=progress))
+        self._state = state
+        if plan or film:
+            _wait_for_collection(jobs, self._keeper.check)
+
+
+class _Flights:
+    """A database that does not answer costs a window made twice, not the film."""
+
+    def __init__(self, keeper: Keeper) -> None:
+        self._keeper = keeper
+
+    def take_off(self, names: Iterable[str]) -> set[str]:
+        names = list(names)
+        return self._keeper.insist(lambda: self._keeper.jobs.take_off(self._keeper.lease, names)) if names else set()
+
+    def land(self) -> None:
+        self._keeper.insist(lambda: self._keeper.jobs.land(self._keeper.lease))
+
+
+def _wait_for_collection(jobs: Jobs, check: Callable[[], None] = lambda: None) -> bool:
+    """True where there was one to wait for."""
+    waited = False
+    while jobs.collecting():
+        waited = True
+        check()
+        time.sleep(0.2)
+    return waited
+
+
+def _settings(engine: EngineConfig) -> dict[str, Any]:
+    """Plain settings that differ from the defaults, but for those of this process."""
+    return {
+        field.name: value
+        for field in dataclasses.fields(engine)
+        if field.name not in _OF_THE_PROCESS
+        and (value := getattr(engine, field.name)) != field.default
+        and isinstance(value, int | float | str | bool)
+    }
+
+
+def _result(video: Video) -> dict[str, Any]:
+    facts = dataclasses.asdict(replace(video, path=Path(), timeline=()))
+    facts = {name: value for name, value in facts.items() if name not in ("timeline", "job")}
+    return facts | {"path": str(video.path.absolute())}
