@@ -26,6 +26,7 @@ SEGMENT_LENGTH = 8
 """Latent frames of a segment: 4 s at 8 frames a second, which is also a usual HLS segment."""
 
 SEAMS: Seams = "independent"
+"""The default, by the figures in docs/seams.md."""
 
 ANCHORS = 2
 """Latent frames of a shot that its other windows look at. The renderer is trained with one to four."""
