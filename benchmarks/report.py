@@ -94,6 +94,24 @@ def seams(record: Figures) -> list[str]:
             _goal("motion relative to the world's own", ours["motion_ratio"], goals["motion_ratio"])]  # fmt: skip
 
 
+def seams_table(record: Figures) -> list[str]:
+    f = record["figures"]
+    names = {"seam_ratio": "seam ratio", "overlap_sharpness": "overlap sharpness", "drift_sharpness": "drift sharpness",
+             "drift_colourfulness": "colourfulness", "drift_motion": "motion", "drift_confidence": "confidence",
+             "motion": "motion", "motion_ratio": "of the world's"}  # fmt: skip
+    clocks = {f"seconds_{n}": f"s, {n} renderer{'s' if n > 1 else ''}" for n in f["renderers"]}
+    clocks |= {"seconds_any": "s, any number", "painted": "painted"}
+    rows = [
+        [f"{name}{' (chosen)' if name == f['chosen'] else ' *' if name in f['references'] else ''}",
+         *(_number(w.get(key)) for key in names), *(_percent(w["kept"].get(key)) for key in ("colour", "all")),
+         *(_number(w.get(key)) for key in clocks)]
+        for name, w in f["ways"].items()
+    ]  # fmt: skip
+    columns = ["way", *names.values(), "colour kept", "all kept", *clocks.values()]
+    note = "* reference: one process only. *Painted*: window frames over film frames. Chosen how: [seams](seams.md)."
+    return [*_table(columns, rows), "", note]
+
+
 def speed(record: Figures) -> list[str]:
     f = record["figures"]
     phases = ("load", "plan", "render", "decode", "encode", "join", "playable")
@@ -202,6 +220,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Figures], list[str]]]] = {
     "adherence": ("Prompt adherence", adherence),
     "plan_matters": ("The plan matters", plan_matters),
     "seams": ("Seams, drift and motion over a minute", seams),
+    "seams_table": ("Ways for windows to agree", seams_table),
     "speed": ("Speed and memory", speed),
     "overhead": ("Overhead of the engine", overhead),
     "simulator": ("A day of 10,000 films, simulated", simulator),

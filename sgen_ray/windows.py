@@ -6,9 +6,14 @@ steps as a render of the whole film would.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 from sgen_ray.types import Window
+
+Seams = Literal["independent", "red-black", "anchors", "anchored-red-black"]
+"""How windows come to agree; `window_tasks` says what each is."""
 
 WINDOW_LENGTH = 24
 """Latent frames of a window: three attention spans of 8; 12 s at 8 frames a second and 4 frames a latent."""
@@ -19,6 +24,29 @@ length / (length - overlap) = 1.2 times the work of windows without one."""
 
 SEGMENT_LENGTH = 8
 """Latent frames of a segment: 4 s at 8 frames a second, which is also a usual HLS segment."""
+
+SEAMS: Seams = "independent"
+"""The default, by the figures in docs/seams.md."""
+
+ANCHORS = 2
+"""Latent frames of a shot that its other windows look at. The renderer is trained with one to four."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """Finished latent frames [start, stop), taken from window `window`."""
+
+    window: int
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class WindowTask:
+    """A window and what must be finished before it: frames inside it are held, those outside are looked at."""
+
+    window: Window
+    needs: tuple[Need, ...] = ()
 
 
 def split(
@@ -67,6 +95,61 @@ def segments(latent_frames: int, length: int = SEGMENT_LENGTH) -> tuple[tuple[in
     return tuple((start, min(start + length, latent_frames)) for start in range(0, latent_frames, length))
 
 
-def wavefront(count: int) -> Iterator[int]:
-    """The order to render windows in, so that the film's beginning is ready first."""
-    return iter(range(count))
+def window_tasks(windows: Sequence[Window], shot_starts: Sequence[int], seams: Seams) -> tuple[WindowTask, ...]:
+    """What each window, by index, waits for; each waits for finitely many others, whatever the film's length.
+
+    independent: nothing; neighbours share the noise of their overlap alone.
+    red-black: odd windows are held to both neighbours in the overlaps, where they then agree to the bit.
+    anchors: one window of each shot is painted first, and the others of the shot look at `ANCHORS` of its frames.
+    anchored-red-black: both; a window that gave anchors is held to nothing, and all its neighbours are held to it.
+    """
+    held, anchored = seams in ("red-black", "anchored-red-black"), seams in ("anchors", "anchored-red-black")
+    shots = list(zip(shot_starts, [*shot_starts[1:], windows[-1].stop], strict=True))
+    anchors = [_anchors(windows, *shot) if anchored else () for shot in shots]
+    first = {need.window for needs in anchors for need in needs}
+    rank = [0 if window.index in first else 1 + window.index % 2 for window in windows]
+    tasks = []
+    for window in windows:
+        needs = []
+        for other in windows[max(0, window.index - 1) : window.index + 2]:
+            start, stop = max(window.start, other.start), min(window.stop, other.stop)
+            if held and rank[other.index] < rank[window.index] and start < stop:
+                needs.append(Need(other.index, start, stop))
+        if rank[window.index]:
+            shown = [needs for needs, shot in zip(anchors, shots, strict=True) if _overlap(window, *shot)]
+            needs += [need for each in shown for need in each]
+        tasks.append(WindowTask(window, tuple(needs)))
+    return tuple(tasks)
+
+
+def _anchors(windows: Sequence[Window], start: int, stop: int) -> tuple[Need, ...]:
+    """Frames of a shot [start, stop) to look at, evenly spread over what one window alone shows of it: of those that
+    show the most, the first, so that the film's beginning is not kept waiting, and a longer shot keeps its anchors.
+    None where one window shows the whole shot."""
+    if sum(_overlap(window, start, stop) > 0 for window in windows) < 2:
+        return ()
+    alone = [(max(start, w.start + w.left), min(stop, w.stop - w.right)) for w in windows]
+    chosen = max(range(len(windows)), key=lambda index: (alone[index][1] - alone[index][0], -index))
+    first, last = alone[chosen]
+    length = last - first
+    places = sorted({first + (2 * k + 1) * length // (2 * ANCHORS) for k in range(ANCHORS)}) if length > 0 else []
+    return tuple(Need(chosen, place, place + 1) for place in places)
+
+
+def _overlap(window: Window, start: int, stop: int) -> int:
+    return max(0, min(window.stop, stop) - max(window.start, start))
+
+
+def wavefront(tasks: Sequence[WindowTask]) -> Iterator[int]:
+    """An order in which everything is there when it is needed, and the film's beginning first: 0, 2, 1, 4, 3, ..."""
+    seen: set[int] = set()
+
+    def upto(index: int) -> Iterator[int]:
+        if index not in seen:
+            seen.add(index)
+            for need in sorted(tasks[index].needs, key=lambda need: need.window):
+                yield from upto(need.window)
+            yield index
+
+    for task in tasks:
+        yield from upto(task.window.index)

@@ -78,6 +78,33 @@ def test_equals_full_attention_with_a_block_mask(
         torch.testing.assert_close(out_plan.flatten(1, 2), full[:, split:])
 
 
+@pytest.mark.parametrize("shifted", [False, True])
+def test_exchanging_half_a_span_is_the_whole_film(shifted: bool) -> None:
+    """Two painters of a film of 40 frames, cut at 16: with queries, keys and values of half a span beyond the cut, in
+    shifted layers alone, each has the film's own answer for its frames, to the bit. Attention is all that passes
+    between frames, so networks that exchange these at every step are the whole film in one forward."""
+    generator = torch.Generator().manual_seed(0)
+
+    def stream(count: int, tokens: int) -> tuple[Tensor, Tensor, Tensor]:
+        q, k, v = torch.randn(3, 2, count, tokens, HEADS, DIM, generator=generator)
+        return q, k, v
+
+    latent, plan = stream(40, PATCHES), stream(20, TOKENS)
+    whole, whole_plan = span_attention(latent, plan, runs(0, 40, 8, 2, shifted))
+    assert whole_plan is not None
+    halo = 4 if shifted else 0
+    for start, stop in ((0, 16), (16, 40)):
+        first, last = max(0, start - halo), min(40, stop + halo)
+        q, k, v = (x[:, first:last] for x in latent)
+        plan_q, plan_k, plan_v = (x[:, first // 2 : last // 2] for x in plan)
+        layout = runs(first, last - first, 8, 2, shifted)
+        out, out_plan = span_attention((q, k, v), (plan_q, plan_k, plan_v), layout)
+        assert out_plan is not None
+        assert torch.equal(out[:, start - first : stop - first], whole[:, start:stop])
+        steps = slice((start - first) // 2, (stop - first) // 2)
+        assert torch.equal(out_plan[:, steps], whole_plan[:, start // 2 : stop // 2])
+
+
 @pytest.mark.parametrize("masked", [False, True])
 def test_attention_spelt_out_for_training_is_torchs(masked: bool) -> None:
     generator = torch.Generator().manual_seed(0)

@@ -1,10 +1,22 @@
 from itertools import pairwise
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sgen_ray.windows import SEGMENT_LENGTH, WINDOW_LENGTH, WINDOW_OVERLAP, segments, split, wavefront
+from sgen_ray.windows import (
+    SEGMENT_LENGTH,
+    WINDOW_LENGTH,
+    WINDOW_OVERLAP,
+    Need,
+    Seams,
+    WindowTask,
+    segments,
+    split,
+    wavefront,
+    window_tasks,
+)
 
 
 @st.composite
@@ -79,8 +91,73 @@ def test_segments_refuse_nothing() -> None:
         segments(8, 0)
 
 
-def test_wavefront_starts_at_the_beginning() -> None:
-    assert list(wavefront(5)) == [0, 1, 2, 3, 4]
+def needs(tasks: tuple[WindowTask, ...]) -> list[list[tuple[int, int, int]]]:
+    return [[(need.window, need.start, need.stop) for need in task.needs] for task in tasks]
+
+
+def test_who_waits_for_whom() -> None:
+    windows = split(120, 4)
+    assert needs(window_tasks(windows, (0,), "independent")) == [[]] * 6
+    held = [[], [(0, 20, 24), (2, 40, 44)], [], [(2, 60, 64), (4, 80, 84)], [], [(4, 100, 104)]]
+    assert needs(window_tasks(windows, (0,), "red-black")) == held
+    # Window 0 shows frames 0 to 20 alone: a quarter and three quarters of that.
+    seen = [(0, 5, 6), (0, 15, 16)]
+    assert needs(window_tasks(windows, (0,), "anchors")) == [[], *[seen] * 5]
+    assert needs(window_tasks(windows, (0,), "anchored-red-black")) == [[], *[each + seen for each in held[1:]]]
+
+
+def test_each_shot_has_anchors_of_its_own() -> None:
+    windows = split(120, 4)  # the cut is in window 2; windows 3 and 4 show 16 frames of the second shot alone
+    first, second = [(0, 5, 6), (0, 15, 16)], [(3, 68, 69), (3, 76, 77)]
+    found = needs(window_tasks(windows, (0, 50), "anchors"))
+    assert found == [[], first, first + second, [], second, second]
+    assert needs(window_tasks(windows, (0, 50, 104), "anchors"))[5] == second  # of a shot in one window: none
+    assert needs(window_tasks(split(24, 4), (0,), "anchored-red-black")) == [[]]
+
+
+def test_the_beginning_is_ready_first() -> None:
+    windows = split(120, 4)
+    assert list(wavefront(window_tasks(windows, (0,), "independent"))) == [0, 1, 2, 3, 4, 5]
+    for seams in ("red-black", "anchored-red-black"):
+        assert list(wavefront(window_tasks(windows, (0,), seams))) == [0, 2, 1, 4, 3, 5]  # type: ignore[arg-type]
+
+
+@given(timelines(), st.lists(st.integers(1, 299), max_size=4), st.sampled_from(get_args(Seams)))
+def test_windows_wait_for_few_and_never_in_a_circle(
+    timeline: tuple[int, int, int, int], cuts: list[int], seams: Seams
+) -> None:
+    windows = split(*timeline)
+    starts = (0, *sorted({cut for cut in cuts if cut < timeline[0]}))
+    tasks = window_tasks(windows, starts, seams)
+    order = list(wavefront(tasks))
+    assert sorted(order) == list(range(len(windows)))
+    depth: dict[int, int] = {}
+    for index in order:
+        depth[index] = 1 + max((depth[need.window] for need in tasks[index].needs), default=0)
+    assert max(depth.values()) <= {"independent": 1, "red-black": 2, "anchors": 2, "anchored-red-black": 3}[seams]
+    for task in tasks:
+        frames = [frame for need in task.needs for frame in range(need.start, need.stop)]
+        assert len(frames) == len(set(frames))
+        for need in task.needs:
+            window = windows[need.window]
+            assert window.start <= need.start < need.stop <= window.stop
+            inside = task.window.start < need.stop and need.start < task.window.stop
+            # Held frames are a whole overlap; what is looked at shows a shot that the window shows too.
+            if inside:
+                assert abs(need.window - task.window.index) == 1 and need.stop - need.start == timeline[3]
+            else:
+                shot = sum(start <= need.start for start in starts) - 1
+                begin, end = starts[shot], [*starts[1:], timeline[0]][shot]
+                assert task.window.start < end and begin < task.window.stop
+    if seams == "red-black":  # every overlap has one painter
+        held = {(need.start, need.stop) for task in tasks for need in task.needs}
+        assert held == {(later.start, later.start + later.left) for later in windows[1:] if later.left}
+
+
+def test_a_longer_last_shot_keeps_its_anchors() -> None:
+    short, long = split(120, 4), split(200, 4)
+    assert window_tasks(short, (0, 40), "anchors")[:5] == window_tasks(long, (0, 40), "anchors")[:5]
+    assert window_tasks(long, (0, 40), "anchors")[9].needs == (Need(2, 48, 49), Need(2, 56, 57))
 
 
 def test_defaults_fit_the_nano_grid() -> None:

@@ -157,7 +157,9 @@ class ToyRenderer:
     def render(
         self, plan: Plan, window: Window, held: Mapping[int, Latents] | None = None, on_step: OnStep | None = None
     ) -> Latents:
-        factory, steps = self._factory, plan.request.steps
+        factory, steps, held = self._factory, plan.request.steps, held or {}
+        inside = {frame: known for frame, known in held.items() if window.start <= frame < window.stop}
+        looked_at = [known for frame, known in sorted(held.items()) if frame not in inside]
         frames = range(window.start, window.stop)
         shape = (GRID.latent_channels, GRID.latent_height, GRID.latent_width)
         noise = [
@@ -169,12 +171,16 @@ class ToyRenderer:
             (4, 3), np.float32
         )
         wanted += plan.text[shots].mean((1, 2))[:, None]
+        if looked_at:
+            wanted += np.mean(looked_at, (0, 2, 3)) / 8
         for step in range(steps):
             time.sleep(factory.pause)
             latents += (wanted.T[:, :, None, None] - latents) / (steps - step + 1)
             latents[:, 1:-1] = (
                 latents[:, :-2] + 2 * latents[:, 1:-1] + latents[:, 2:]
             ) / 4  # windows differ at their ends
+            for frame, known in inside.items():
+                latents[:, frame - window.start] = known
             if on_step is not None:
                 on_step(step + 1, steps)
         if window.index == factory.raises:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from sgen_ray.cli import options as o
+from sgen_ray.windows import SEAMS
 
 Source = Annotated[
     str,
@@ -27,6 +28,7 @@ def edit(
     steps: o.OwnSteps = None,
     model: o.OwnModel = None,
     renderers: o.Renderers = None,
+    seams: o.Seams = SEAMS,
     store: o.Store = None,
     database: o.Database = None,
     output: o.Film = Path("film.mp4"),
@@ -57,6 +59,7 @@ def edit(
         store=store,
         database=database,
         renderers=renderers,
+        seams=seams,
         sheet=sheet,
         timeline=timeline,
         live=live,
@@ -77,6 +80,7 @@ def extend(
     steps: o.OwnSteps = None,
     model: o.OwnModel = None,
     renderers: o.Renderers = None,
+    seams: o.Seams = SEAMS,
     store: o.Store = None,
     database: o.Database = None,
     output: o.Film = Path("film.mp4"),
@@ -104,6 +108,7 @@ def extend(
         store=store,
         database=database,
         renderers=renderers,
+        seams=seams,
         sheet=sheet,
         timeline=timeline,
         live=live,

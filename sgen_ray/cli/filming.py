@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sgen_ray.windows import SEAMS, Seams
+
 if TYPE_CHECKING:
     from sgen_ray.orders import Order
 
@@ -20,6 +22,7 @@ def film(
     sheet: Path | None,
     timeline: Path | None,
     live: Path | None,
+    seams: Seams = SEAMS,
     plan: Path | None = None,
     thumbnail: Path | None = None,
     spritesheet: Path | None = None,
@@ -41,7 +44,7 @@ def film(
             None if path is None else writable_file(path, (".png",))
             for path in (sheet, timeline, thumbnail, spritesheet)
         )
-        engine = EngineConfig(renderers=renderers)
+        engine = EngineConfig(renderers=renderers, seams=seams)
         with reporting(quiet) as on_event:
             if plan is not None:
                 api.plan_order(order, plan, store=store, on_event=on_event)

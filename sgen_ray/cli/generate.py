@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sgen_ray.cli import options as o
 from sgen_ray.types import VideoRequest
+from sgen_ray.windows import SEAMS
 
 
 def generate(
@@ -21,6 +22,7 @@ def generate(
     negative: o.Negative = VideoRequest.negative_prompt,
     model: o.Model = VideoRequest.model,
     renderers: o.Renderers = None,
+    seams: o.Seams = SEAMS,
     store: o.Store = None,
     database: o.Database = None,
     output: o.Film = Path("film.mp4"),
@@ -57,6 +59,6 @@ def generate(
             negative_prompt=negative,
             model=model,
         ),
-        output, store=store, database=database, renderers=renderers, sheet=sheet, thumbnail=thumbnail,
+        output, store=store, database=database, renderers=renderers, seams=seams, sheet=sheet, thumbnail=thumbnail,
         spritesheet=spritesheet, timeline=timeline, live=live, json=json, quiet=quiet,
     )  # fmt: skip

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from sgen_ray import windows
+
 Prompt = Annotated[
     str | None,
     typer.Argument(
@@ -45,6 +47,9 @@ Negative = Annotated[str, typer.Option("--negative", help="What the film should 
 Model = Annotated[str, typer.Option(help="A model that comes with sgen (sgen info lists them) or a model folder.")]
 OwnModel = Annotated[
     str | None, typer.Option(help="The model that made the plan, if its folder has moved.", show_default=False)
+]
+Seams = Annotated[
+    windows.Seams, typer.Option(help="How the windows of a film come to agree; docs/seams.md compares the ways.")
 ]
 Renderers = Annotated[
     int | None,

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from sgen_ray.cli import options as o
+from sgen_ray.windows import SEAMS
 
 
 def render(
@@ -19,6 +20,7 @@ def render(
     steps: o.OwnSteps = None,
     model: o.OwnModel = None,
     renderers: o.Renderers = None,
+    seams: o.Seams = SEAMS,
     store: o.Store = None,
     database: o.Database = None,
     output: o.Film = Path("film.mp4"),
@@ -41,6 +43,7 @@ def render(
         store=store,
         database=database,
         renderers=renderers,
+        seams=seams,
         sheet=sheet,
         timeline=timeline,
         live=live,

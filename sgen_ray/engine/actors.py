@@ -53,6 +53,16 @@ class BlendSpec:
 
 
 @dataclass(frozen=True)
+class Known:
+    """Latent frames [start, stop) of another window, which is in the store under `fingerprint`."""
+
+    window: Window
+    fingerprint: str
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
 class Reblend:
     """How to make a segment's latents again from the store, where those that a stitcher made went with their machine:
     the film's cut, and the windows that show in the segment, with their fingerprints."""
@@ -68,6 +78,15 @@ class Reblend:
             for segment in blend.add(RenderedWindow(window, stored_latents(artifacts, fingerprint, window)))
         ]
         return next(segment for segment in ready if segment.index == index)
+
+
+def _held(artifacts: Artifacts, known: Sequence[Known]) -> dict[int, Latents]:
+    """Latents [C, H, W] of other windows, by absolute latent frame; each window is read once."""
+    windows = {
+        name: stored_latents(artifacts, name, window)
+        for name, window in {k.fingerprint: k.window for k in known}.items()
+    }
+    return {frame: windows[k.fingerprint][:, frame - k.window.start] for k in known for frame in range(k.start, k.stop)}
 
 
 class _Steps:
@@ -142,9 +161,9 @@ class Renderer(_Worker):
         return None, None
 
     def render(
-        self, store: str, plan: Plan, window: Window, fingerprint: str, held: Mapping[int, Latents] | None = None
+        self, store: str, plan: Plan, window: Window, fingerprint: str, known: Sequence[Known] = ()
     ) -> tuple[float, Latents]:
-        """Seconds that it took, and the latents, which are in the store by then.
+        """Seconds that it took, and the latents, which are in the store by then, as those of `known` must be.
 
         A renderer that died may have stored the window just before; what is stored is not painted again.
         """
@@ -153,6 +172,7 @@ class Renderer(_Worker):
         artifacts = Artifacts(store)
         if artifacts.exists("window", fingerprint):
             return time.perf_counter() - began, stored_latents(artifacts, fingerprint, window)
+        held = _held(artifacts, known)
         latents = self._renderer.render(visible(plan, window), window, held, on_step)
         latents = np.ascontiguousarray(latents, np.float32)
         if not np.isfinite(latents).all():

@@ -1,12 +1,12 @@
-"""How the engine works: nothing here may change a frame, except where windows and segments are cut."""
+"""How the engine works: nothing here may change a frame, except how windows and segments are cut and come to agree."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
-from sgen_ray.windows import SEGMENT_LENGTH, WINDOW_LENGTH, WINDOW_OVERLAP
+from sgen_ray.windows import SEAMS, SEGMENT_LENGTH, WINDOW_LENGTH, WINDOW_OVERLAP, Seams
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class EngineConfig:
         tenant, share, weight: films of tenants get renderers by their shares, those of one tenant by their weights.
         device: where models run; "auto" is a GPU for each renderer where there are some.
         window, overlap, segment: in latent frames; these belong to the film and change its frames.
+        seams: how windows come to agree (`windows.window_tasks`); belongs to the film too.
         max_attempts: how often one window or segment is tried before the film fails with its cause.
         max_deaths: workers that may die one after another while nothing gets finished.
         in_flight: calls that a busy renderer holds, the running one included.
@@ -47,6 +48,7 @@ class EngineConfig:
     window: int = WINDOW_LENGTH
     overlap: int = WINDOW_OVERLAP
     segment: int = SEGMENT_LENGTH
+    seams: Seams = SEAMS
     max_attempts: int = 3
     max_deaths: int = 6
     in_flight: int = 2
@@ -64,3 +66,5 @@ class EngineConfig:
         for name in ("share", "weight"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise ValueError(f"{name} must be a number above 0, not {getattr(self, name)}")
+        if self.seams not in get_args(Seams):
+            raise ValueError(f"seams must be one of {', '.join(get_args(Seams))}, not {self.seams!r}")

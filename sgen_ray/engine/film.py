@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from sgen_ray import __version__
-from sgen_ray.engine.actors import BlendSpec, Reblend
+from sgen_ray.engine.actors import BlendSpec, Known, Reblend
 from sgen_ray.engine.config import EngineConfig
 from sgen_ray.engine.stored import has_segment, stored_segment, stored_stats
 from sgen_ray.jobs.artifacts import Artifacts
-from sgen_ray.jobs.fingerprints import Backend, content_fingerprint, segment_fingerprint, window_fingerprint
+from sgen_ray.jobs.fingerprints import Backend, content_fingerprint, segment_fingerprint, window_fingerprints
 from sgen_ray.jobs.manifest import Manifest
 from sgen_ray.jobs.plan_file import plan_to_bytes
 from sgen_ray.measures import FilmStats, report
@@ -18,7 +19,7 @@ from sgen_ray.media.concat import concat, provenance
 from sgen_ray.media.encode import BT709, H264, Encoding
 from sgen_ray.shapes import Grid
 from sgen_ray.types import Plan, Report, VideoRequest, Window
-from sgen_ray.windows import segments, split
+from sgen_ray.windows import WindowTask, segments, split, window_tasks
 
 
 @dataclass(frozen=True)
@@ -35,14 +36,22 @@ class Part:
 
 @dataclass(frozen=True)
 class Film:
-    """Everything about a film that follows from its plan; `window_names` are fingerprints, by window."""
+    """Everything about a film that follows from its plan; `tasks` and `window_names`, fingerprints, are by window."""
 
     plan: Plan
     windows: tuple[Window, ...]
+    tasks: tuple[WindowTask, ...]
     window_names: tuple[str, ...]
     parts: tuple[Part, ...]
     blend: BlendSpec
     encoding: Encoding
+
+    def known(self, index: int) -> tuple[Known, ...]:
+        """Where in the store a window finds what it needs."""
+        needs = self.tasks[index].needs
+        return tuple(
+            Known(self.windows[need.window], self.window_names[need.window], need.start, need.stop) for need in needs
+        )
 
     def reblend(self, segment: int) -> Reblend:
         return Reblend(
@@ -56,19 +65,25 @@ class Todo:
 
     Attributes:
         render: windows to paint; add: windows that are stored and that a missing segment needs.
+        waits: of each window to paint, which others of these must be there before.
         segments: segments to decode and encode.
     """
 
     render: tuple[Window, ...]
     add: tuple[Window, ...]
+    waits: Mapping[int, frozenset[int]]
     segments: frozenset[int]
 
     def of(self, film: Film, windows: frozenset[int]) -> Todo:
-        """Of this, what can be done by rendering only these windows."""
-        lacking = {window.index for window in self.render} - windows
+        """Of this, what can be done by rendering only these windows: none of them that waits for another."""
+        possible = {window.index for window in self.render} & windows
+        while blocked := {index for index in possible if self.waits[index] - possible}:
+            possible -= blocked
+        lacking = {window.index for window in self.render} - possible
         return Todo(
-            render=tuple(window for window in self.render if window.index in windows),
+            render=tuple(window for window in self.render if window.index in possible),
             add=self.add,
+            waits={index: self.waits[index] for index in sorted(possible)},
             segments=frozenset(index for index in self.segments if not lacking & {*film.parts[index].windows}),
         )
 
@@ -82,7 +97,8 @@ def lay_out(plan: Plan, halo: tuple[int, int], model: str, backend: Backend, eng
     """Cuts the film and names its parts. `model` is the fingerprint of the weights that render."""
     grid, request = plan.grid, plan.request
     windows = split(plan.latent_frames, grid.unit, engine.window, engine.overlap)
-    names = tuple(window_fingerprint(plan, window, model, backend) for window in windows)
+    tasks = window_tasks(windows, plan.shot_starts, engine.seams)
+    names = window_fingerprints(plan, tasks, model, backend)
     encoding = Encoding(request.width, request.height, request.fps, grid.fps)
     settings = {"encoding": encoding, "h264": H264, "colours": BT709, "encoder": _encoder_version()}
     parts = []
@@ -100,17 +116,25 @@ def lay_out(plan: Plan, halo: tuple[int, int], model: str, backend: Backend, eng
         )
         parts.append(Part(index, start, stop, frame_start, tuple(window.index for window in shown), name))
     blend = BlendSpec(windows, grid, halo, plan.frames, engine.segment)
-    return Film(plan, windows, names, tuple(parts), blend, encoding)
+    return Film(plan, windows, tasks, names, tuple(parts), blend, encoding)
 
 
 def to_do(film: Film, artifacts: Artifacts) -> Todo:
-    """Only segments that are missing, and only windows that show in one of these."""
+    """Only segments that are missing, only windows that show in one of these, and what those wait for."""
     missing = [part for part in film.parts if not has_segment(artifacts, part.fingerprint)]
-    needed = sorted({window for part in missing for window in part.windows})
-    stored = {index for index in needed if artifacts.exists("window", film.window_names[index])}
+    shown = {window for part in missing for window in part.windows}
+    stored: dict[int, bool] = {}
+    asked = sorted(shown, reverse=True)
+    while asked:
+        index = asked.pop()
+        if index not in stored:
+            stored[index] = artifacts.exists("window", film.window_names[index])
+            asked += [] if stored[index] else [need.window for need in film.tasks[index].needs]
+    render = sorted(index for index, there in stored.items() if not there)
     return Todo(
-        render=tuple(film.windows[index] for index in needed if index not in stored),
-        add=tuple(film.windows[index] for index in needed if index in stored),
+        render=tuple(film.windows[index] for index in render),
+        add=tuple(film.windows[index] for index in sorted(shown) if stored[index]),
+        waits={index: frozenset(n.window for n in film.tasks[index].needs) & {*render} for index in render},
         segments=frozenset(part.index for part in missing),
     )
 

@@ -212,14 +212,22 @@ def _published(film: Film, todo: Todo, artifacts: Artifacts, folder: Path | None
 
 
 def _paint(film: Film, todo: Todo, studio: Studio, renderers: Crew, ready: Callable[[int], None]) -> None:
-    """Everything that the store lacks: windows in any order, segments as soon as their windows are there."""
+    """Everything that the store lacks: windows and segments, each as soon as the windows that it needs are there."""
     joined: list[tuple[Window, str]] = []
     stitcher = studio.stitcher(film.blend, film.encoding, joined)
     watch, names = studio.watch, film.window_names
     plan, store = studio.runtime.share(film.plan), studio.artifacts.uri
     stitcher.submit(*(Task("add", window.index, (window, names[window.index], None)) for window in todo.add))
-    for window in todo.render:
-        renderers.submit(Task("render", window.index, (store, plan, window, names[window.index]), priority=1))
+    waiting = {index: set(others) for index, others in todo.waits.items()}
+
+    def submit_ready() -> None:
+        for index in [index for index, others in waiting.items() if not others]:
+            del waiting[index]
+            known = film.known(index)
+            work = (store, plan, film.windows[index], names[index], known)
+            renderers.submit(Task("render", index, work, priority=1))
+
+    submit_ready()
     rendered, encoded = 0, len(film.parts) - len(todo.segments)
     blended: list[Task] = []  # segments that wait for their turn; decoded frames are large, so few are under way
     decoding, most = 0, 2 * studio.layout.renderers + 2
@@ -232,6 +240,9 @@ def _paint(film: Film, todo: Todo, studio: Studio, renderers: Crew, ready: Calla
                 watch.tell(WindowFinished(index, done.worker, done.result))
                 stored = (film.windows[index], names[index])
                 stitcher.submit(Task("add", index, (*stored, done.payload), again=(*stored, None)))
+                for others in waiting.values():
+                    others.discard(index)
+                submit_ready()
                 rendered += 1
                 if rendered == len(todo.render):
                     watch.finished("render")

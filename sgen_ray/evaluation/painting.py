@@ -5,6 +5,7 @@ The same windows and the same blend as the engine's, so the frames are those tha
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,8 +17,8 @@ from sgen_ray.models.inference import TorchDecoder, TorchPlanner, TorchRenderer
 from sgen_ray.models.text import encode_text
 from sgen_ray.request import make_request
 from sgen_ray.stitching import Blend
-from sgen_ray.types import Plan, RenderedWindow, VideoRequest
-from sgen_ray.windows import split
+from sgen_ray.types import Latents, Plan, RenderedWindow, VideoRequest, Window
+from sgen_ray.windows import SEAMS, WindowTask, split, wavefront, window_tasks
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,32 @@ def request(model: Model, prompt: str, seconds: float, seed: int, steps: int = V
 def paint(model: Model, plan: Plan) -> NDArray[np.uint8]:
     """Frames [T, H, W, 3] of the model's grid."""
     windows = split(plan.latent_frames, plan.grid.unit)
+    tasks = window_tasks(windows, plan.shot_starts, SEAMS)
+    return decode(model, plan, windows, paint_windows(model, plan, tasks))
+
+
+def paint_windows(model: Model, plan: Plan, tasks: Sequence[WindowTask]) -> Iterator[tuple[Window, Latents]]:
+    """Each window, finished, in the order of the wavefront."""
+    painted: dict[int, Latents] = {}
+    for index in wavefront(tasks):
+        window = tasks[index].window
+        held = {
+            frame: painted[need.window][:, frame - tasks[need.window].window.start]
+            for need in tasks[index].needs
+            for frame in range(need.start, need.stop)
+        }
+        painted[index] = model.renderer.render(plan, window, held)
+        yield window, painted[index]
+
+
+def decode(
+    model: Model, plan: Plan, windows: Sequence[Window], painted: Iterable[tuple[Window, Latents]]
+) -> NDArray[np.uint8]:
+    """Frames [T, H, W, 3] of painted windows, blended."""
     blend = Blend(windows, plan.grid, model.decoder.halo, plan.frames)
     frames = {}
-    for window in windows:
-        for segment in blend.add(RenderedWindow(window, model.renderer.render(plan, window))):
+    for window, latents in painted:
+        for segment in blend.add(RenderedWindow(window, latents)):
             frames[segment.index] = model.decoder.decode(segment)
     return np.concatenate([frames[index] for index in sorted(frames)])
 

@@ -18,10 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from sgen_ray.types import Latents, Plan, Tokens, VideoRequest, Window
+from sgen_ray.types import Plan, Tokens, VideoRequest, Window
+from sgen_ray.windows import WindowTask, wavefront
 
 # Raised when the engine's own arithmetic changes: which part of the plan a window sees, or how overlaps are blended.
-ENGINE_VERSION = 1
+ENGINE_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -124,11 +125,21 @@ def visible(plan: Plan, window: Window) -> Plan:
     return dataclasses.replace(plan, semantic=semantic, text=text, text_mask=mask)
 
 
+def window_fingerprints(plan: Plan, tasks: Sequence[WindowTask], model: str, backend: Backend) -> tuple[str, ...]:
+    """Of all windows of a film, by index: each carries the fingerprints of those that it waits for."""
+    names: dict[int, str] = {}
+    for index in wavefront(tasks):
+        known = [(names[need.window], need.start, need.stop) for need in tasks[index].needs]
+        names[index] = window_fingerprint(plan, tasks[index].window, model, backend, known)
+    return tuple(names[index] for index in range(len(tasks)))
+
+
 def window_fingerprint(
-    plan: Plan, window: Window, model: str, backend: Backend, held: Mapping[int, Latents] | None = None
+    plan: Plan, window: Window, model: str, backend: Backend, known: Sequence[tuple[str, int, int]] = ()
 ) -> str:
     """Of a window's latents. Shots are named by their place in the window, so that a change in one shot leaves the
-    windows of the others; `held` are the known latents, by absolute latent frame."""
+    windows of the others; `known` are the latent frames [start, stop) of other windows, by fingerprint, that it is held
+    to or looks at."""
     first, last = plan.grid.semantic_range(window.start, window.stop)
     shots = visible_shots(plan, window)
     request = plan.request
@@ -149,7 +160,7 @@ def window_fingerprint(
             "negative_prompt": request.negative_prompt,
             "model": model,
             "backend": backend,
-            "held": {} if held is None else held,
+            "known": known,
         }
     )
 
