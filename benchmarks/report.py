@@ -242,7 +242,8 @@ def _circumstances(record: Figures) -> str:
         where += f", {machine['gpu']}"
     numbers = {k: v for k, v in settings.items() if isinstance(v, int | float) and not isinstance(v, bool)}
     chosen = ", ".join(f"{name} {value}" for name, value in numbers.items())
-    return f"{record['date'][:10]}; {'; '.join(who)}; {where}; torch {record['versions']['torch']}; {chosen}."
+    parts = [record["date"][:10], *who, where, f"torch {record['versions']['torch']}", chosen]
+    return "; ".join(parts) + "."
 
 
 def _goal(what: str, measured: float | None, goal: float, most: bool = False,
