@@ -25,23 +25,26 @@ CUT = {"window": 8, "overlap": 4, "segment": 4}
 
 @pytest.fixture
 def namespace(ray_cluster: None) -> Iterator[str]:
-    """Of the test's own; its pools are ended afterwards."""
-    name = uuid.uuid4().hex
-    yield name
+    """Of the test's own; its pools are ended afterwards. Those that other tests left would keep the GPUs while idle."""
     import ray
 
+    for pool in pools():
+        ray.kill(pool)
+    name = uuid.uuid4().hex
+    yield name
     for pool in pools(name):
         ray.kill(pool)
 
 
-def pools(namespace: str) -> list[Any]:
+def pools(namespace: str | None = None) -> list[Any]:
+    """Those of a namespace, or all."""
     import ray
 
     found = []
     for item in ray.util.list_named_actors(all_namespaces=True):
-        if item["namespace"] == namespace and item["name"].startswith(PREFIX):
+        if namespace in (None, item["namespace"]) and item["name"].startswith(PREFIX):
             try:
-                found.append(ray.get_actor(item["name"], namespace=namespace))
+                found.append(ray.get_actor(item["name"], namespace=item["namespace"]))
             except ValueError:
                 continue
     return found

@@ -17,6 +17,8 @@ from sgen_ray.engine.pool import Pool
 from sgen_ray.engine.runtime import Call, Runtime, WorkerDied
 from sgen_ray.errors import EngineError, SgenError
 
+PAUSE = 0.02
+"""Seconds between two looks while there is nothing to wait for."""
 PATIENCE = 60.0
 """Seconds in which a pool that went away must have been replaced."""
 
@@ -167,6 +169,8 @@ def finished(runtime: Runtime, leases: Sequence[Lease], look: Callable[[], None]
         for crew in crews:
             crew.dispatch()
         calls = [call for lease in leases for call in lease.calls()] + [call for crew in crews for call in crew.calls()]
+        if not calls:  # nothing is granted yet, and the pool's answer was that
+            time.sleep(PAUSE)
         for call in runtime.wait(calls, TICK):
             owner = next((crew for crew in crews if crew.has(call)), None)
             if owner is not None:
