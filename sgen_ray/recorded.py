@@ -29,8 +29,8 @@ from sgen_ray.jobs.database import database_url
 from sgen_ray.jobs.fingerprints import content_fingerprint
 from sgen_ray.jobs.jobs import Jobs
 from sgen_ray.jobs.keeper import Keeper
-from sgen_ray.jobs.plan_file import plan_from_bytes, plan_to_bytes
-from sgen_ray.jobs.records import Job, JobKind, Progress
+from sgen_ray.jobs.plan_file import kept_plan, plan_from_bytes
+from sgen_ray.jobs.records import Job, JobKind, Lease, Progress
 from sgen_ray.jobs.states import JobState
 from sgen_ray.models.factory import load_factory
 from sgen_ray.orders import Order
@@ -62,14 +62,14 @@ def record(
     """A job for the order. `owner`: it is this worker's at once; None: it waits for one. `key`: of idempotency."""
     kept = []
     if order.plan is not None:
-        kept.append(("plan", "film's plan", plan_to_bytes(order.plan)))
+        kept.append(("plan", *kept_plan(order.plan)))
     if order.held is not None:
-        tokens = {str(step): array for step, array in order.held.items()}
-        kept.append(("held", "held", arrays_to_bytes(tokens)))
-    names = {kind: content_fingerprint(what, data) for kind, what, data in kept}
+        tokens = arrays_to_bytes({str(step): array for step, array in order.held.items()})
+        kept.append(("held", content_fingerprint("held", tokens), tokens))
+    names = {kind: name for kind, name, _ in kept}
     artifacts = Artifacts(store)
-    for kind, _, data in kept:
-        artifacts.put(kind, names[kind], data)
+    for kind, name, data in kept:
+        artifacts.put(kind, name, data)
     job = jobs.submit(
         order.request,
         kind=order.kind,
@@ -83,8 +83,8 @@ def record(
         owner=owner,
     )
     if kept and _wait_for_collection(jobs):  # it may not have known that the job needs these
-        for kind, _, data in kept:
-            artifacts.put(kind, names[kind], data)
+        for kind, name, data in kept:
+            artifacts.put(kind, name, data)
     return job
 
 
@@ -194,11 +194,16 @@ def fill(
             jobs.confirm_cancel(lease)
         raise
     except SgenError as error:
-        jobs.fail(lease, type(error).__name__.removesuffix("Error").lower(), str(error))
+        fail(jobs, lease, error)
         raise
     except Exception as error:
         jobs.fail(lease, "fault", f"{type(error).__name__}: {error}")
         raise
+
+
+def fail(jobs: Jobs, lease: Lease, error: SgenError) -> None:
+    """The job failed by something that a person can mend; its kind is the error's own."""
+    jobs.fail(lease, type(error).__name__.removesuffix("Error").lower(), str(error))
 
 
 class _Teller:

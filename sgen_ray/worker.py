@@ -13,7 +13,7 @@ from sgen_ray.jobs.jobs import Jobs
 from sgen_ray.jobs.owner import this_owner
 from sgen_ray.jobs.records import Job
 from sgen_ray.paths import space_for, writable_file
-from sgen_ray.recorded import engine_of, fill, order_of
+from sgen_ray.recorded import engine_of, fail, fill, order_of
 
 POLL = 1.0
 """Seconds between two looks into an empty queue."""
@@ -51,7 +51,7 @@ def _make(jobs: Jobs, job: Job, store: str, engine: EngineConfig, on_event: OnEv
         if not job.approve:
             writable_file(output, (".mp4",), space_for(job.request))
     except SgenError as error:
-        jobs.fail(job.lease, type(error).__name__.removesuffix("Error").lower(), str(error))
+        fail(jobs, job.lease, error)
         return
     try:
         with workshop.place() as runtime:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sgen_ray import protocols
-from sgen_ray.engine.stored import encode_latents, put_segment, stored_latents
+from sgen_ray.engine.stored import encode_latents, find_latents, put_segment, stored_latents
 from sgen_ray.errors import Cancelled, EngineError
 from sgen_ray.jobs.artifacts import Artifacts
 from sgen_ray.jobs.fingerprints import visible
@@ -170,8 +170,9 @@ class Renderer(_Worker):
         began = time.perf_counter()
         on_step = self._steps.begin("render", window.index)
         artifacts = Artifacts(store)
-        if artifacts.exists("window", fingerprint):
-            return time.perf_counter() - began, stored_latents(artifacts, fingerprint, window)
+        stored = find_latents(artifacts, fingerprint)
+        if stored is not None:
+            return time.perf_counter() - began, stored
         held = _held(artifacts, known)
         latents = self._renderer.render(visible(plan, window), window, held, on_step)
         latents = np.ascontiguousarray(latents, np.float32)

@@ -11,9 +11,9 @@ from sgen_ray.engine.actors import BlendSpec, Known, Reblend
 from sgen_ray.engine.config import EngineConfig
 from sgen_ray.engine.stored import has_segment, stored_segment, stored_stats
 from sgen_ray.jobs.artifacts import Artifacts
-from sgen_ray.jobs.fingerprints import Backend, content_fingerprint, segment_fingerprint, window_fingerprints
+from sgen_ray.jobs.fingerprints import Backend, segment_fingerprint, window_fingerprints
 from sgen_ray.jobs.manifest import Manifest
-from sgen_ray.jobs.plan_file import plan_to_bytes
+from sgen_ray.jobs.plan_file import kept_plan
 from sgen_ray.measures import FilmStats, report
 from sgen_ray.media.concat import concat, provenance
 from sgen_ray.media.encode import BT709, H264, Encoding
@@ -140,10 +140,8 @@ def to_do(film: Film, artifacts: Artifacts) -> Todo:
 
 
 def manifest(film: Film) -> Manifest:
-    data = plan_to_bytes(film.plan)
-    return Manifest(
-        content_fingerprint("film's plan", data), film.window_names, tuple(p.fingerprint for p in film.parts)
-    )
+    name, _ = kept_plan(film.plan)
+    return Manifest(name, film.window_names, tuple(part.fingerprint for part in film.parts))
 
 
 def join(film: Film, artifacts: Artifacts, output: Path, model: str) -> tuple[int, Report]:
@@ -153,8 +151,7 @@ def join(film: Film, artifacts: Artifacts, output: Path, model: str) -> tuple[in
     for part in film.parts:
         stats.add(stored_stats(artifacts, part.fingerprint, part.index))
     pictures = (stored_segment(artifacts, part.fingerprint, part.index) for part in film.parts)
-    data = plan_to_bytes(plan)
-    name = content_fingerprint("film's plan", data)
+    name, data = kept_plan(plan)
     artifacts.put("plan", name, data)  # found again by whoever has the film, to change it
     facts = provenance(plan.request, plan.grid, model, __version__, name)
     frames = concat(pictures, output, plan.request.fps, facts, plan.request.frames)

@@ -15,12 +15,17 @@ def encode_latents(latents: Latents, window: Window) -> bytes:
     return arrays_to_bytes({"latents": latents}, f"latent frames {window.start} to {window.stop}, [C, T, H, W]")
 
 
+def find_latents(artifacts: Artifacts, fingerprint: str) -> Latents | None:
+    data = artifacts.get("window", fingerprint)
+    return None if data is None else arrays_from_bytes(data)["latents"]
+
+
 def stored_latents(artifacts: Artifacts, fingerprint: str, window: Window) -> Latents:
     """Raises EngineError where the store has lost them since they were seen."""
-    data = artifacts.get("window", fingerprint)
-    if data is None:
+    latents = find_latents(artifacts, fingerprint)
+    if latents is None:
         raise EngineError(f"window {window.index} is gone from the store {artifacts.uri}; run the same command again")
-    return arrays_from_bytes(data)["latents"]
+    return latents
 
 
 def put_segment(artifacts: Artifacts, fingerprint: str, encoded: bytes, stats: FrameStats) -> None:

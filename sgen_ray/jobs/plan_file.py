@@ -24,6 +24,7 @@ import numpy as np
 import pyarrow as pa
 
 from sgen_ray.errors import PlanError
+from sgen_ray.jobs.fingerprints import content_fingerprint
 from sgen_ray.media.files import replacing
 from sgen_ray.shapes import Grid
 from sgen_ray.types import Plan, Shot, VideoRequest
@@ -94,6 +95,12 @@ def plan_to_bytes(plan: Plan) -> bytes:
     with pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table, max_chunksize=steps)
     return bytes(sink.getvalue())
+
+
+def kept_plan(plan: Plan) -> tuple[str, bytes]:
+    """The name under which the store keeps the very plan of a film or a job, and its bytes."""
+    data = plan_to_bytes(plan)
+    return content_fingerprint("film's plan", data), data
 
 
 def plan_from_bytes(data: bytes, name: str = "the plan") -> Plan:
