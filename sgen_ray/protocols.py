@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sgen_ray.shapes import Grid
-from sgen_ray.types import Latents, Plan, Segment, Tokens, VideoRequest, Window
+from sgen_ray.types import Latents, Plan, Seen, Segment, Tokens, VideoRequest, Window
 
 OnStep = Callable[[int, int], None]
 """Called as on_step(done, total) after each finished sampler step; it may raise `Cancelled` to stop."""
@@ -79,6 +79,10 @@ class ModelFactory(Protocol):
 
     def known_words(self) -> tuple[str, ...]:
         """A readable sample of what the model knows, for the warning."""
+        ...
+
+    def see(self, picture: NDArray[np.uint8]) -> Seen:
+        """A picture [H, W, 3] of the grid's size, as planner and renderer take it."""
         ...
 
     def planner(self, device: str, threads: int) -> Planner: ...

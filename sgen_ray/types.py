@@ -67,6 +67,7 @@ class Plan:
         shot_starts: first latent frame of each shot; the first is 0.
         latent_frames: length of the film in latent frames; frames: in pixel frames of the model's grid.
         model_fingerprint: of the weights that planned.
+        first: latent frame 0 as a picture gives it, [C, H, W], where the film begins with one.
     """
 
     request: VideoRequest
@@ -78,6 +79,15 @@ class Plan:
     frames: int
     latent_frames: int
     model_fingerprint: str
+    first: Latents | None = None
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A picture as a model sees it: `tokens` [h, w, C] of the semantic step that shows it, `latents` [C, H, W]."""
+
+    tokens: Tokens
+    latents: Latents
 
 
 @dataclass(frozen=True)

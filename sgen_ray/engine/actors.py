@@ -174,6 +174,8 @@ class Renderer(_Worker):
         if stored is not None:
             return time.perf_counter() - began, stored
         held = _held(artifacts, known)
+        if plan.first is not None and window.start == 0:
+            held = {0: plan.first, **held}
         latents = self._renderer.render(visible(plan, window), window, held, on_step)
         latents = np.ascontiguousarray(latents, np.float32)
         if not np.isfinite(latents).all():

@@ -36,7 +36,7 @@ from sgen_ray.jobs.artifacts import Artifacts
 from sgen_ray.media.live import LivePlaylist
 from sgen_ray.paths import space_for, writable_file
 from sgen_ray.protocols import ModelFactory
-from sgen_ray.types import Plan, Tokens, Video, VideoRequest, Window
+from sgen_ray.types import Latents, Plan, Tokens, Video, VideoRequest, Window
 
 WAIT = 0.5
 """Seconds between two looks at windows that other jobs make."""
@@ -61,6 +61,7 @@ def generate_film(
     engine: EngineConfig | None = None,
     plan: Plan | None = None,
     held: Mapping[int, Tokens] | None = None,
+    first: Latents | None = None,
     live: Path | None = None,
     on_event: OnEvent | None = None,
     runtime: Runtime | None = None,
@@ -72,6 +73,8 @@ def generate_film(
         store: where finished work is kept and taken from; a folder or a URI for `Artifacts`.
         plan: made before, by `make_plan` or from a file; `request` then says seed, steps and the output.
         held: what of an earlier plan is kept, by semantic step; the rest is planned around it.
+        first: the first latent frame [C, H, W], where it is known: with its picture's tokens `held`, the film begins
+            with that picture.
         live: folder for an HLS playlist that plays while the rest is made.
         on_event: called with everything that happens; it may raise `Cancelled` to stop, as Ctrl-C does.
         runtime: where to work, and left open; of no use any more when something was raised. By default the film opens
@@ -89,10 +92,10 @@ def generate_film(
         if plan is not None:
             studio.check(plan)
         else:
-            watch.tell(PlanNamed(studio.plan_name(request, held)))
-            if (plan := studio.stored_plan(request, held)) is None:
+            watch.tell(PlanNamed(studio.plan_name(request, held, first)))
+            if (plan := studio.stored_plan(request, held, first)) is None:
                 planner, renderers = studio.planner(), studio.renderers()  # these load while that plans
-                plan = studio.make_plan(planner, request, held)
+                plan = studio.make_plan(planner, request, held, first)
         film = lay_out(replace(plan, request=request), factory.halo, studio.model, studio.backend, engine)
         parts = manifest(film)
         watch.tell(FilmNamed(parts.name))
@@ -158,6 +161,7 @@ def make_plan(
     *,
     store: str | Path,
     held: Mapping[int, Tokens] | None = None,
+    first: Latents | None = None,
     engine: EngineConfig | None = None,
     on_event: OnEvent | None = None,
     runtime: Runtime | None = None,
@@ -165,8 +169,8 @@ def make_plan(
     """The plan alone, from the store where the same was planned before. Raises as `generate_film` does."""
     watch = Watch(on_event)
     with _studio(request, factory, store, engine or EngineConfig(), watch, runtime) as studio:
-        watch.tell(PlanNamed(studio.plan_name(request, held)))
-        return studio.stored_plan(request, held) or studio.make_plan(studio.planner(), request, held)
+        watch.tell(PlanNamed(studio.plan_name(request, held, first)))
+        return studio.stored_plan(request, held, first) or studio.make_plan(studio.planner(), request, held, first)
 
 
 def preview_plan(

@@ -31,7 +31,7 @@ from sgen_ray.jobs.artifacts import Artifacts
 from sgen_ray.jobs.fingerprints import local_backend, plan_fingerprint
 from sgen_ray.jobs.plan_file import plan_from_bytes, plan_to_bytes
 from sgen_ray.protocols import ModelFactory
-from sgen_ray.types import Plan, Tokens, VideoRequest
+from sgen_ray.types import Latents, Plan, Tokens, VideoRequest
 
 MANY = 1 << 20
 """Windows, where their number is not what limits the renderers."""
@@ -68,12 +68,16 @@ class Studio:
         self._leases: list[Lease] = []
         self._looked = 0.0
 
-    def plan_name(self, request: VideoRequest, held: Mapping[int, Tokens] | None = None) -> str:
-        return plan_fingerprint(request, self.model, self.backend, held)
+    def plan_name(
+        self, request: VideoRequest, held: Mapping[int, Tokens] | None = None, first: Latents | None = None
+    ) -> str:
+        return plan_fingerprint(request, self.model, self.backend, held, first)
 
-    def stored_plan(self, request: VideoRequest, held: Mapping[int, Tokens] | None = None) -> Plan | None:
+    def stored_plan(
+        self, request: VideoRequest, held: Mapping[int, Tokens] | None = None, first: Latents | None = None
+    ) -> Plan | None:
         """The plan of an earlier run of the same request, whatever its size, frame rate and rendering steps were."""
-        data = self.artifacts.get("plan", self.plan_name(request, held))
+        data = self.artifacts.get("plan", self.plan_name(request, held, first))
         try:
             return None if data is None else replace(plan_from_bytes(data), request=request)
         except PlanError:  # of an older version
@@ -99,15 +103,21 @@ class Studio:
         self._leases.append(lease)
         return self._crew(lease, "stitcher")
 
-    def make_plan(self, planner: Crew, request: VideoRequest, held: Mapping[int, Tokens] | None = None) -> Plan:
+    def make_plan(
+        self,
+        planner: Crew,
+        request: VideoRequest,
+        held: Mapping[int, Tokens] | None = None,
+        first: Latents | None = None,
+    ) -> Plan:
         """Plans and stores the plan. The planner is let go: its GPU is needed for a renderer."""
         planner.submit(Task("plan", 0, (request, held)))
         seconds, plan = next(done.result for done in list(self.finished()))
         self.watch.did("plan", seconds)
         self.watch.finished("plan")
         planner.close()
-        data = plan_to_bytes(plan)
-        self.artifacts.put("plan", self.plan_name(request, held), data)
+        data = plan_to_bytes(replace(plan, first=first))
+        self.artifacts.put("plan", self.plan_name(request, held, first), data)
         return plan_from_bytes(data)  # arrays of its own: those that Ray gives end with the cluster
 
     def preview(self, plan: Plan) -> NDArray[np.uint8]:

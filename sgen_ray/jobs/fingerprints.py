@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from sgen_ray.types import Plan, Tokens, VideoRequest, Window
+from sgen_ray.types import Latents, Plan, Tokens, VideoRequest, Window
 from sgen_ray.windows import WindowTask, wavefront
 
 # Raised when the engine's own arithmetic changes: which part of the plan a window sees, or how overlaps are blended.
@@ -78,10 +78,14 @@ def _plain(value: Any) -> Any:
 
 
 def plan_fingerprint(
-    request: VideoRequest, model: str, backend: Backend, held: Mapping[int, Tokens] | None = None
+    request: VideoRequest,
+    model: str,
+    backend: Backend,
+    held: Mapping[int, Tokens] | None = None,
+    first: Latents | None = None,
 ) -> str:
     """Of a plan: not of the finished film's size and frame rate, nor of the renderer's steps. `held` are the known
-    tokens, by semantic step."""
+    tokens, by semantic step; `first` is the first latent frame, where it is known."""
     return fingerprint(
         {
             "kind": "plan",
@@ -94,6 +98,7 @@ def plan_fingerprint(
             "model": model,
             "backend": backend,
             "held": held or {},
+            **({} if first is None else {"first": first}),
         }
     )
 
@@ -115,14 +120,16 @@ def visible_shots(plan: Plan, window: Window) -> range:
 
 
 def visible(plan: Plan, window: Window) -> Plan:
-    """The plan as a window may see it: semantic steps outside its range and text of other shots are zero."""
+    """The plan as a window may see it: semantic steps outside its range and text of other shots are zero, and only the
+    first window knows the film's first frame."""
     first, last = plan.grid.semantic_range(window.start, window.stop)
     shots = visible_shots(plan, window)
     semantic, text, mask = np.zeros_like(plan.semantic), np.zeros_like(plan.text), np.zeros_like(plan.text_mask)
     semantic[first:last] = plan.semantic[first:last]
     text[shots.start : shots.stop] = plan.text[shots.start : shots.stop]
     mask[shots.start : shots.stop] = plan.text_mask[shots.start : shots.stop]
-    return dataclasses.replace(plan, semantic=semantic, text=text, text_mask=mask)
+    knows = plan.first if window.start == 0 else None
+    return dataclasses.replace(plan, semantic=semantic, text=text, text_mask=mask, first=knows)
 
 
 def window_fingerprints(plan: Plan, tasks: Sequence[WindowTask], model: str, backend: Backend) -> tuple[str, ...]:
@@ -161,6 +168,7 @@ def window_fingerprint(
             "model": model,
             "backend": backend,
             "known": known,
+            **({"first": plan.first} if window.start == 0 and plan.first is not None else {}),
         }
     )
 

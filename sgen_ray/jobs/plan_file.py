@@ -8,6 +8,8 @@
     text      list<float32>              on the step that a shot begins in: its text embeddings [L, D], flattened
     text_mask list<bool>                 likewise, [L]; shots that begin in one step follow each other in its row
 
+A film that begins with a picture has its latent frame 0 under `sgen_first` in the schema's metadata, [C, H, W] float32.
+
 Everything else is JSON under `sgen_plan` in the schema's metadata, with a sha256 of the contents: Arrow has no checksum
 of its own. The same plan gives the same bytes.
 """
@@ -27,10 +29,11 @@ from sgen_ray.errors import PlanError
 from sgen_ray.jobs.fingerprints import content_fingerprint
 from sgen_ray.media.files import replacing
 from sgen_ray.shapes import Grid
-from sgen_ray.types import Plan, Shot, VideoRequest
+from sgen_ray.types import Latents, Plan, Shot, VideoRequest
 
 FORMAT = 1
 _KEY = b"sgen_plan"
+_FIRST = b"sgen_first"
 
 
 def write_plan(plan: Plan, path: str | Path) -> None:
@@ -88,9 +91,11 @@ def plan_to_bytes(plan: Plan) -> bytes:
         "frames": plan.frames,
         "latent_frames": plan.latent_frames,
         "model_fingerprint": plan.model_fingerprint,
+        **({} if plan.first is None else {"first_shape": plan.first.shape}),
     }
     head = json.dumps({**facts, "sha256": _digest(facts, plan)}, sort_keys=True)
-    table = pa.table(columns).replace_schema_metadata({_KEY: head.encode()})
+    first = {} if plan.first is None else {_FIRST: plan.first.astype("<f4", copy=False).tobytes()}
+    table = pa.table(columns).replace_schema_metadata({_KEY: head.encode(), **first})
     sink = pa.BufferOutputStream()
     with pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table, max_chunksize=steps)
@@ -131,6 +136,7 @@ def plan_from_bytes(data: bytes, name: str = "the plan") -> Plan:
             frames=facts["frames"],
             latent_frames=facts["latent_frames"],
             model_fingerprint=facts["model_fingerprint"],
+            first=_first(facts, table.schema.metadata),
         )
     except (pa.ArrowException, KeyError, TypeError, ValueError, AttributeError) as error:
         if isinstance(error, PlanError):
@@ -146,8 +152,15 @@ def _floats(column: pa.ChunkedArray) -> np.ndarray[Any, np.dtype[np.float32]]:
     return np.array(column.combine_chunks().flatten(), np.float32)
 
 
+def _first(facts: dict[str, Any], metadata: dict[bytes, bytes]) -> Latents | None:
+    if "first_shape" not in facts:
+        return None
+    return np.frombuffer(metadata[_FIRST], "<f4").reshape(facts["first_shape"]).astype(np.float32)
+
+
 def _digest(facts: dict[str, Any], plan: Plan) -> str:
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
-    for array in (plan.semantic, plan.text, plan.text_mask):
+    first = () if plan.first is None else (plan.first,)
+    for array in (plan.semantic, plan.text, plan.text_mask, *first):
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()

@@ -9,9 +9,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sgen_ray.errors import ModelError
 from sgen_ray.models.folder import PARTS, fingerprint, load_facts
 from sgen_ray.shapes import Grid
+from sgen_ray.types import Seen
 
 if TYPE_CHECKING:
     from sgen_ray.models.inference import TorchDecoder, TorchPlanner, TorchRenderer
@@ -64,6 +68,12 @@ class FolderFactory:
     def known_words(self) -> tuple[str, ...]:
         known = self.facts.get("known", {})
         return tuple(w for name in ("subject", "place", "sky") for w in known.get(name, ()) if w != "none")
+
+    def see(self, picture: NDArray[np.uint8]) -> Seen:
+        from sgen_ray.models.seeing import see
+
+        load, _ = self._loader("cpu", 1)
+        return see(picture, load("semantic_encoder"), load("compressor"), load("autoencoder"))
 
     def planner(self, device: str = "cpu", threads: int = 1) -> TorchPlanner:
         from sgen_ray.models.inference import TorchPlanner
