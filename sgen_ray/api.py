@@ -25,7 +25,7 @@ from sgen_ray.jobs.jobs import Jobs
 from sgen_ray.jobs.owner import this_owner
 from sgen_ray.jobs.plan_file import write_plan
 from sgen_ray.jobs.records import Job
-from sgen_ray.orders import Order, edit_order, extend_order, place_order, reopen
+from sgen_ray.orders import Order, edit_order, extend_order, place_order, reopen, seen
 from sgen_ray.paths import default_database, default_store, space_for, writable_file, writable_folder, writable_store
 from sgen_ray.recorded import fill, open_jobs, record
 from sgen_ray.types import Plan, Video
@@ -145,7 +145,7 @@ def fill_order(
         jobs: that database, opened. job: the record, where there is one already and this process has claimed it.
         runtime: as `generate_film`.
     """
-    engine = engine or EngineConfig()
+    engine, order = engine or EngineConfig(), seen(order)
     needed = space_for(order.request)
     output = writable_file(output, (".mp4",), needed)
     store = writable_store(str(store or default_store()), needed)
@@ -155,7 +155,7 @@ def fill_order(
         if records is None:
             video = generate_film(
                 order.request, order.factory, output, store=store, engine=engine, plan=order.plan, held=order.held,
-                live=where, on_event=on_event, runtime=runtime,
+                first=order.first, live=where, on_event=on_event, runtime=runtime,
             )  # fmt: skip
         else:
             job = job or record(records, order, output, store=store, engine=engine, owner=this_owner("sgen"))
@@ -179,8 +179,9 @@ def plan_order(
     """Plans the ordered film and writes the plan to `output` (.arrow) where given."""
     if output is not None:
         output = writable_file(output, (".arrow",))
-    store = writable_store(str(store or default_store()))
-    made = make_plan(order.request, order.factory, store=store, held=order.held, engine=_here(), on_event=on_event)
+    store, order = writable_store(str(store or default_store())), seen(order)
+    made = make_plan(order.request, order.factory, store=store, held=order.held, first=order.first,
+                     engine=_here(), on_event=on_event)  # fmt: skip
     if output is not None:
         write_plan(made, output)
     return made

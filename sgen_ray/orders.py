@@ -7,6 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sgen_ray import revision
 from sgen_ray.engine.studio import check_plan
 from sgen_ray.errors import PlanError
@@ -15,6 +18,7 @@ from sgen_ray.jobs.database import database_url
 from sgen_ray.jobs.jobs import Jobs
 from sgen_ray.jobs.plan_file import plan_from_bytes, read_plan
 from sgen_ray.jobs.records import JobKind, is_job
+from sgen_ray.media.pictures import read_picture
 from sgen_ray.media.probe import probe
 from sgen_ray.models.factory import load_factory
 from sgen_ray.paths import default_database, default_store
@@ -22,7 +26,7 @@ from sgen_ray.protocols import ModelFactory
 from sgen_ray.request import make_request
 from sgen_ray.revision import Revision
 from sgen_ray.story import read_story
-from sgen_ray.types import Plan, Shot, Tokens, VideoRequest
+from sgen_ray.types import Latents, Plan, Shot, Tokens, VideoRequest
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,11 @@ class Order:
     plan: Plan | None = None
     warnings: tuple[str, ...] = ()
     held: Mapping[int, Tokens] | None = None
-    """Of an earlier plan, by semantic step: the rest is planned around it."""
+    """Of an earlier plan or a picture, by semantic step: the rest is planned around it."""
+    first: Latents | None = None
+    """The first latent frame, of a film that begins with a picture."""
+    picture: NDArray[np.uint8] | None = None
+    """[H, W, 3] of the model's grid: what the film begins with, not yet `seen` by the model."""
     kind: JobKind = JobKind.GENERATE
     parent: str | None = None
     """The job whose film this one changes, where it is known."""
@@ -45,11 +53,13 @@ def place_order(
     *,
     shots: Sequence[Shot] | str | Path = (),
     model: str = VideoRequest.model,
+    picture: str | Path | bytes | None = None,
     **wishes: Any,
 ) -> Order:
     """Checks everything that can be checked without loading weights.
 
     Args:
+        picture: a PNG, JPEG or WebP file, or its bytes: the film begins with it.
         prompt, shots, wishes: as `sgen_ray.request.make_request`; `shots` may be the path of a story.yaml.
         model: a model that comes with sgen, or a model folder.
 
@@ -59,7 +69,16 @@ def place_order(
     factory = load_factory(model)
     storyboard = read_story(shots) if isinstance(shots, str | Path) else shots
     request = make_request(prompt, shots=storyboard, model=model, grid=factory.grid, **wishes)
-    return Order(request, factory, warnings=_warnings(request, factory))
+    fitted = None if picture is None else read_picture(picture, factory.grid.width, factory.grid.height)
+    return Order(request, factory, warnings=_warnings(request, factory), picture=fitted)
+
+
+def seen(order: Order) -> Order:
+    """The order with its picture, if there is one, as the model sees it. Loads the weights that this takes."""
+    if order.picture is None:
+        return order
+    sight = order.factory.see(order.picture)
+    return replace(order, held={**(order.held or {}), 0: sight.tokens}, first=sight.latents, picture=None)
 
 
 def reopen(
@@ -161,7 +180,7 @@ def _again(plan: Plan, shots: Sequence[Shot], *, model: str | None = None, size:
 def _revised(plan: Plan, change: Revision, **changes: Any) -> Order:
     order = _again(plan, change.shots, **changes)
     check_plan(plan, order.factory)
-    return replace(order, held=change.held)
+    return replace(order, held=change.held, first=plan.first if 0 in change.held else None)
 
 
 def _warnings(request: VideoRequest, factory: ModelFactory) -> tuple[str, ...]:

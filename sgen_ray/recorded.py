@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 from sgen_ray.engine.config import EngineConfig
 from sgen_ray.engine.events import (
     Event,
@@ -33,11 +35,13 @@ from sgen_ray.jobs.plan_file import kept_plan, plan_from_bytes
 from sgen_ray.jobs.records import Job, JobKind, Lease, Progress
 from sgen_ray.jobs.states import JobState
 from sgen_ray.models.factory import load_factory
-from sgen_ray.orders import Order
+from sgen_ray.orders import Order, seen
 from sgen_ray.types import Video
 
 _OF_THE_PROCESS = ("in_process", "address", "object_store_mib", "start_timeout")
 """Settings of the engine that say where a film is made, not how."""
+_WHOLE = ("first", "picture")
+"""What a job holds that belongs to no semantic step, as an order names it."""
 
 
 def open_jobs(store: str, database: str | None) -> Jobs | None:
@@ -63,9 +67,11 @@ def record(
     kept = []
     if order.plan is not None:
         kept.append(("plan", *kept_plan(order.plan)))
-    if order.held is not None:
-        tokens = arrays_to_bytes({str(step): array for step, array in order.held.items()})
-        kept.append(("held", content_fingerprint("held", tokens), tokens))
+    known: dict[str, NDArray[Any]] = {str(step): array for step, array in (order.held or {}).items()}
+    known |= {name: array for name in _WHOLE if (array := getattr(order, name)) is not None}
+    if order.held is not None or known:
+        arrays = arrays_to_bytes(known)
+        kept.append(("held", content_fingerprint("held", arrays), arrays))
     names = {kind: name for kind, name, _ in kept}
     artifacts = Artifacts(store)
     for kind, name, data in kept:
@@ -104,13 +110,15 @@ def order_of(job: Job, store: str) -> Order:
     if data is None and job.kind is JobKind.RENDER:
         raise PlanError(f"the plan of {job.id} is no longer in the store {store}; run sgen render with its plan again")
     plan = None if data is None else replace(plan_from_bytes(data), request=job.request)
-    held = None
-    if job.held is not None and plan is None:
-        tokens = artifacts.get("held", job.held)
-        if tokens is None:
-            raise PlanError(f"what {job.id} keeps of an earlier plan is no longer in the store {store}; edit again")
-        held = {int(step): array for step, array in arrays_from_bytes(tokens).items()}
-    return Order(job.request, factory, plan, (), held, job.kind, job.parent)
+    if job.held is None or plan is not None:
+        return Order(job.request, factory, plan, kind=job.kind, parent=job.parent)
+    arrays = artifacts.get("held", job.held)
+    if arrays is None:
+        raise PlanError(f"what {job.id} keeps of an earlier plan is no longer in the store {store}; edit again")
+    known = arrays_from_bytes(arrays)
+    whole = {name: known.pop(name, None) for name in _WHOLE}
+    held = {int(step): array for step, array in known.items()}
+    return seen(Order(job.request, factory, plan, (), held, kind=job.kind, parent=job.parent, **whole))
 
 
 def again(jobs: Jobs, job: Job, owner: str) -> Job:
@@ -169,13 +177,14 @@ def fill(
             tell = _Teller(keeper, on_event)
             if job.approve:
                 make_plan(
-                    order.request, order.factory, store=store, held=order.held, engine=engine, on_event=tell,
-                    runtime=runtime,
+                    order.request, order.factory, store=store, held=order.held, first=order.first, engine=engine,
+                    on_event=tell, runtime=runtime,
                 )  # fmt: skip
             else:
                 video = generate_film(
                     order.request, order.factory, output, store=store, engine=engine, plan=order.plan,
-                    held=order.held, live=live, on_event=tell, runtime=runtime, flights=_Flights(keeper),
+                    held=order.held, first=order.first, live=live, on_event=tell, runtime=runtime,
+                    flights=_Flights(keeper),
                 )  # fmt: skip
         if job.approve:
             jobs.advance(lease, JobState.AWAITING_APPROVAL)

@@ -14,7 +14,7 @@ from sgen_ray.engine.runtime import WorkerDied
 from sgen_ray.errors import ModelError
 from sgen_ray.protocols import OnStep
 from sgen_ray.shapes import Grid
-from sgen_ray.types import Latents, Plan, Segment, Shot, Tokens, VideoRequest, Window
+from sgen_ray.types import Latents, Plan, Seen, Segment, Shot, Tokens, VideoRequest, Window
 
 GRID = Grid(
     width=32, height=16, fps=8, latent_channels=3, semantic_channels=4, semantic_height=1, semantic_width=2
@@ -63,6 +63,12 @@ class ToyFactory:
 
     def known_words(self) -> tuple[str, ...]:
         return ("shot",)
+
+    def see(self, picture: NDArray[np.uint8]) -> Seen:
+        """Its mean colour, everywhere."""
+        red, green, blue = picture.mean((0, 1)) / 255
+        shape = (GRID.latent_channels, GRID.latent_height, GRID.latent_width)
+        return Seen(np.full((1, 2, 4), red, np.float32), np.full(shape, green - blue, np.float32))
 
     def planner(self, device: str, threads: int) -> "ToyPlanner":
         return ToyPlanner(self)

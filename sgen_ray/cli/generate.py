@@ -12,6 +12,7 @@ from sgen_ray.windows import SEAMS
 def generate(
     prompt: o.Prompt = None,
     shots: o.Shots = None,
+    image: o.Image = None,
     seconds: o.Seconds = None,
     size: o.Size = None,
     fps: o.Fps = None,
@@ -41,6 +42,8 @@ def generate(
     sgen generate --shots story.yaml --size 640x320 --fps 24 -o water.mp4
 
     sgen generate "a red car in the city at night" --seconds 12 --seed 7 --json
+
+    sgen generate "a horse running in a meadow" --image horse.png -o horse.mp4
     """
     from sgen_ray import api
     from sgen_ray.cli.filming import film
@@ -49,6 +52,7 @@ def generate(
         lambda: api.place_order(
             prompt,
             shots=shots or (),
+            picture=image,
             seconds=seconds,
             size=size,
             fps=fps,

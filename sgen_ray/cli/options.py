@@ -21,6 +21,10 @@ Shots = Annotated[
         help="A story.yaml: a list of shots, each with prompt and seconds.", metavar="STORY", show_default=False
     ),
 ]
+Image = Annotated[
+    Path | None,
+    typer.Option(metavar="PICTURE", help="A PNG, JPEG or WebP picture that the film begins with.", show_default=False),
+]
 Seconds = Annotated[
     float | None,
     typer.Option(help="Length of the film, 1 to 1200; by default the sum of the shots, or 60.", show_default=False),

@@ -14,6 +14,7 @@ from sgen_ray.types import VideoRequest
 def plan(
     prompt: o.Prompt = None,
     shots: o.Shots = None,
+    image: o.Image = None,
     seconds: o.Seconds = None,
     size: o.Size = None,
     fps: o.Fps = None,
@@ -47,6 +48,7 @@ def plan(
         order = api.place_order(
             prompt,
             shots=shots or (),
+            picture=image,
             seconds=seconds,
             size=size,
             fps=fps,
