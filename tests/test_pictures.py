@@ -142,5 +142,6 @@ def test_the_model_that_comes_along_sees_a_still(tmp_path: Path):
     assert seen.tokens.shape == (grid.semantic_height, grid.semantic_width, grid.semantic_channels)
     assert seen.latents.shape == (grid.latent_channels, grid.latent_height, grid.latent_width)
     latents = np.repeat(seen.latents[:, None], 3, 1)
-    frames = factory.decoder("cpu", 1).decode(Segment(0, 0, 3, latent_start=0, latents=latents, frame_start=0, frame_stop=4))
+    segment = Segment(0, 0, 3, latent_start=0, latents=latents, frame_start=0, frame_stop=4)
+    frames = factory.decoder("cpu", 1).decode(segment)
     assert np.abs(frames[0].astype(int) - top).mean() < 12
