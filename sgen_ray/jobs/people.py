@@ -177,13 +177,20 @@ class ForPeople(Opened):
             query = sa.select(jobs.c.id).where(jobs.c.state.in_(TERMINAL), jobs.c.finished < before)
             return frozenset(connection.scalars(query))
 
-    def references(self, without: Collection[str] = ()) -> References:
-        """Artifacts that a job, over or not, still names; but for the jobs `without`."""
+    def references(self, without: Collection[str] = ()) -> dict[str, References]:
+        """By tenant, artifacts that a job, over or not, still names; but for the jobs `without`."""
+        query = sa.select(jobs.c.id, jobs.c.tenant, jobs.c.plan, jobs.c.film, jobs.c.held)
         with self._db.read() as connection:
-            rows = connection.execute(sa.select(jobs.c.id, jobs.c.plan, jobs.c.film, jobs.c.held)).all()
-        kept = [row for row in rows if row.id not in without]
-        return References(
-            frozenset(row.plan for row in kept if row.plan),
-            frozenset(row.film for row in kept if row.film),
-            frozenset(row.held for row in kept if row.held),
-        )
+            rows = connection.execute(query).all()
+        found: dict[str, list[Any]] = {}
+        for row in rows:
+            if row.id not in without:
+                found.setdefault(row.tenant, []).append(row)
+        return {
+            tenant: References(
+                frozenset(row.plan for row in kept if row.plan),
+                frozenset(row.film for row in kept if row.film),
+                frozenset(row.held for row in kept if row.held),
+            )
+            for tenant, kept in found.items()
+        }
