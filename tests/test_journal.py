@@ -27,7 +27,7 @@ def opened(folder: Path) -> Jobs:
 
 
 def made(jobs: Jobs, folder: Path, pause: float = 0.0, **options: object) -> tuple[Job, Video | None]:
-    order = Order(toy_model.request(plan_steps=20), ToyFactory(pause=pause))
+    order = Order(toy_model.request(plan_steps=20, steps=12), ToyFactory(pause=pause))
     jobs.submit(order.request, model="toy-1", **options)  # type: ignore[arg-type]
     job = jobs.claim("worker")
     assert job is not None
