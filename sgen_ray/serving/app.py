@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from sgen_ray import __version__
-from sgen_ray.serving import catalogue, content, health, videos
+from sgen_ray.serving import catalogue, content, events, health, page, pictures, reports, videos
 from sgen_ray.serving.limits import BodyLimit
 from sgen_ray.serving.openapi import describe
 from sgen_ray.serving.problems import handle_problems
@@ -14,9 +14,13 @@ from sgen_ray.serving.settings import Settings
 
 ROUTERS = (
     videos.router,
+    events.router,
     content.router,
+    pictures.router,
+    reports.router,
     catalogue.router,
     health.router,
+    page.router,
 )
 
 

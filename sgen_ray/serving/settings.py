@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sgen_ray.errors import RequestError
 from sgen_ray.jobs.database import database_url
-from sgen_ray.paths import default_database, default_store, tenant_store
+from sgen_ray.jobs.stores import store_of
+from sgen_ray.paths import default_database, default_store
 from sgen_ray.request import MAX_PROMPT, MAX_SECONDS
 
 
@@ -58,7 +59,7 @@ class Settings(BaseModel):
 
     def store_of(self, tenant: str) -> str:
         """Where the artifacts of a tenant lie: nobody finds what another has made. "local" is the store itself."""
-        return tenant_store(self.store, tenant)
+        return store_of(self.store, tenant)
 
 
 def settings_of(values: dict[str, Any]) -> Settings:
