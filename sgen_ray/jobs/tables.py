@@ -29,7 +29,7 @@ from sqlalchemy import (
 from sgen_ray.jobs.records import Job, JobKind, Lease, Progress, Reason, request_from_json
 from sgen_ray.jobs.states import JobState
 
-SCHEMA = "0002"
+SCHEMA = "0004"
 """The newest migration."""
 
 
