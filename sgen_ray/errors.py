@@ -7,7 +7,7 @@ SgenError                      exit code 2 at the command line, no traceback
 ├── OutputError                the film cannot be written: no permission, no space
 ├── DatabaseError              the database of jobs cannot be opened, or not from here
 ├── JobError                   a job is not in a state, or not of a kind, that allows this
-│   ├── UnknownJob             there is no such job
+│   ├── UnknownJob             there is no such job, or nothing else of that name
 │   └── QuotaExceeded          a tenant has as much as it may, or the queue is full
 └── EngineError                a planner, renderer or stitcher failed for good; its cause is in the text
 Cancelled                      not a mistake: somebody asked to stop

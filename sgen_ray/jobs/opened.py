@@ -9,6 +9,7 @@ from typing import Any, Self
 import sqlalchemy as sa
 
 from sgen_ray.errors import DatabaseError, UnknownJob
+from sgen_ray.jobs.announce import announce
 from sgen_ray.jobs.database import Database
 from sgen_ray.jobs.host import Host, this_host
 from sgen_ray.jobs.records import Job, Limits, one_line, utc_now
@@ -71,12 +72,18 @@ class Opened:
         }
 
     def _update(self, connection: sa.Connection, where: sa.ColumnElement[bool], **values: Any) -> sa.Row[Any] | None:
-        return connection.execute(sa.update(jobs).where(where).values(values).returning(*jobs.c)).first()
+        """Of one job, where there is such a one."""
+        rows = self._update_all(connection, where, **values)
+        return rows[0] if rows else None
 
     def _update_all(
         self, connection: sa.Connection, where: sa.ColumnElement[bool], **values: Any
     ) -> Sequence[sa.Row[Any]]:
-        return connection.execute(sa.update(jobs).where(where).values(values).returning(*jobs.c)).all()
+        """Everything that changes the state of a job goes through here; whoever waits for that is told."""
+        rows = connection.execute(sa.update(jobs).where(where).values(values).returning(*jobs.c)).all()
+        if "state" in values:
+            announce(connection, rows, values["updated"])
+        return rows
 
     def _get(self, connection: sa.Connection, job_id: str, tenant: str | None) -> Job:
         row = connection.execute(sa.select(jobs).where(jobs.c.id == job_id, of_tenant(tenant))).first()

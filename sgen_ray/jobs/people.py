@@ -194,8 +194,8 @@ class ForPeople(Opened):
             return frozenset(connection.scalars(query))
 
     def references(self, without: Collection[str] = ()) -> dict[str, References]:
-        """By tenant, artifacts that a job, over or not, still names; but for the jobs `without`. Of tenants that use the
-        common store, under the name of its own, "local"."""
+        """By tenant, artifacts that a job, over or not, still names; but for the jobs `without`. Tenants that use the
+        common store are under the name of its own, "local"."""
         whose = sa.case((tenants.c.common, LOCAL), else_=jobs.c.tenant).label("tenant")
         query = sa.select(jobs.c.id, whose, jobs.c.plan, jobs.c.film, jobs.c.held).select_from(
             jobs.outerjoin(tenants, tenants.c.name == jobs.c.tenant)

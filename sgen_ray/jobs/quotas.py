@@ -46,8 +46,8 @@ def refusal(tenant: Tenant, seconds: float, load: Load, max_queued: int | None, 
         left = max(0.0, tenant.seconds_a_day - load.today)
         midnight = datetime.combine(now.astimezone(UTC).date() + timedelta(days=1), time(), UTC)
         return QuotaExceeded(
-            f"{tenant.name} may make {tenant.seconds_a_day:g} s of film a day and has {left:g} s left; ask for a shorter"
-            " film, or again after midnight UTC",
+            f"{tenant.name} may make {tenant.seconds_a_day:g} s of film a day and has {left:g} s left; ask for a"
+            " shorter film, or again after midnight UTC",
             code="daily_quota_exceeded",
             retry_after=max(1, math.ceil((midnight - now).total_seconds())),
         )
@@ -133,5 +133,3 @@ def _typical(connection: sa.Connection) -> timedelta:
 
 def _day(now: datetime) -> date:
     return now.astimezone(UTC).date()
-
-

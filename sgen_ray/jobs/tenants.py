@@ -76,7 +76,9 @@ class ForTenants(Opened):
 
     def store_of(self, tenant: str) -> str:
         """Where the artifacts of its jobs are."""
-        return self._store if tenant == LOCAL else store_of(self._store, LOCAL if self.tenant(tenant).common else tenant)
+        return (
+            self._store if tenant == LOCAL else store_of(self._store, LOCAL if self.tenant(tenant).common else tenant)
+        )
 
     def set_tenant(
         self,
@@ -93,7 +95,9 @@ class ForTenants(Opened):
             JobError: a value cannot be; or it has jobs, so that its store can no longer be chosen.
         """
         if re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,62}", name) is None:
-            raise JobError("a tenant's name has small letters, digits, - and _ only, 63 at most, and begins with no sign")
+            raise JobError(
+                "a tenant's name has small letters, digits, - and _ only, 63 at most, and begins with no sign"
+            )
         if share is not None and not 0 < share < float("inf"):
             raise JobError(f"a tenant's share is a number above 0, not {share}")
         if (concurrent or 0) < 0 or not 0 <= (seconds_a_day or 0) < float("inf"):

@@ -5,18 +5,20 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from sgen_ray import __version__
-from sgen_ray.serving import videos
+from sgen_ray.serving import session, signed, videos
+from sgen_ray.serving.guard import protect
 from sgen_ray.serving.problems import handle_problems
 from sgen_ray.serving.service import Service
 from sgen_ray.serving.settings import Settings
 
-ROUTERS = (videos.router,)
+ROUTERS = (videos.router, session.router, signed.router)
 
 
 def build_app(settings: Settings) -> FastAPI:
     app = FastAPI(title="sgen-ray", version=__version__)
     app.state.service = Service(settings)
     handle_problems(app)
+    protect(app, settings)
     for router in ROUTERS:
         app.include_router(router)
     return app

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Annotated
 
@@ -10,17 +9,12 @@ from fastapi import Depends, Request
 
 from sgen_ray.jobs.artifacts import Artifacts
 from sgen_ray.jobs.jobs import Jobs
+from sgen_ray.jobs.records import Limits
 from sgen_ray.models.factory import load_factory
 from sgen_ray.protocols import ModelFactory
+from sgen_ray.serving.access import Access
+from sgen_ray.serving.access import Caller as Caller
 from sgen_ray.serving.settings import Settings
-
-
-@dataclass(frozen=True)
-class Caller:
-    """Who asks: a tenant, by a key of theirs where keys are wanted."""
-
-    tenant: str = "local"
-    key: str | None = None
 
 
 class Service:
@@ -31,10 +25,14 @@ class Service:
 
     @cached_property
     def jobs(self) -> Jobs:
-        return Jobs(self.settings.url, self.settings.store)
+        return Jobs(self.settings.url, self.settings.store, limits=Limits(queued=self.settings.max_queued))
+
+    @cached_property
+    def access(self) -> Access:
+        return Access(self.settings, self.jobs)
 
     def artifacts(self, tenant: str) -> Artifacts:
-        return Artifacts(self.settings.store_of(tenant))
+        return Artifacts(self.jobs.store_of(tenant))
 
     def factory(self, model: str) -> ModelFactory:
         return _factory(model)
@@ -51,7 +49,7 @@ def _service(request: Request) -> Service:
 
 
 def _caller(request: Request) -> Caller:
-    return Caller()
+    return _service(request).access.caller(request)
 
 
 In = Annotated[Service, Depends(_service)]

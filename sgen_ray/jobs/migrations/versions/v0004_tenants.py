@@ -72,9 +72,7 @@ def upgrade() -> None:
         sa.Column("delivered", sa.Boolean, nullable=False, server_default=sa.false()),
         sa.Column("answer", sa.String(500)),
         sa.PrimaryKeyConstraint("id", name="deliveries_key"),
-        sa.ForeignKeyConstraint(
-            ["endpoint"], ["webhook_endpoints.id"], name="deliveries_endpoint", ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["endpoint"], ["webhook_endpoints.id"], name="deliveries_endpoint", ondelete="CASCADE"),
     )
     op.create_index("deliveries_due", "deliveries", ["due"])
     op.create_index("deliveries_of_endpoint", "deliveries", ["endpoint", "created"])
