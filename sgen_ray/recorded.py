@@ -6,6 +6,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from sgen_ray.jobs.keeper import Keeper
 from sgen_ray.jobs.plan_file import kept_plan, plan_from_bytes
 from sgen_ray.jobs.records import Job, JobKind, Lease, Progress
 from sgen_ray.jobs.states import JobState
+from sgen_ray.jobs.stores import LOCAL
 from sgen_ray.models.factory import load_factory
 from sgen_ray.orders import Order
 from sgen_ray.types import Video
@@ -164,6 +166,8 @@ def fill(
     """
     assert job.lease is not None
     lease = job.lease
+    if job.tenant != LOCAL:
+        engine = replace(engine, tenant=job.tenant, share=jobs.tenant(job.tenant).share)
     try:
         with Keeper(jobs, lease) as keeper:
             tell = _Teller(keeper, on_event)
@@ -175,7 +179,7 @@ def fill(
             else:
                 video = generate_film(
                     order.request, order.factory, output, store=store, engine=engine, plan=order.plan,
-                    held=order.held, live=live, on_event=tell, runtime=runtime, flights=_Flights(keeper),
+                    held=order.held, live=live, on_event=tell, runtime=runtime, flights=_Flights(keeper, store),
                 )  # fmt: skip
         if job.approve:
             jobs.advance(lease, JobState.AWAITING_APPROVAL)
@@ -244,14 +248,19 @@ class _Teller:
 
 
 class _Flights:
-    """A database that does not answer costs a window made twice, not the film."""
+    """A database that does not answer costs a window made twice, not the film. Who waits for another's window finds it
+    in the store, so only jobs of one store do."""
 
-    def __init__(self, keeper: Keeper) -> None:
+    def __init__(self, keeper: Keeper, store: str) -> None:
         self._keeper = keeper
+        self._store = sha256(Artifacts(store).uri.encode()).hexdigest()[:16]
 
     def take_off(self, names: Iterable[str]) -> set[str]:
-        names = list(names)
-        return self._keeper.insist(lambda: self._keeper.jobs.take_off(self._keeper.lease, names)) if names else set()
+        ours = {f"{self._store}:{name}": name for name in names}
+        if not ours:
+            return set()
+        mine = self._keeper.insist(lambda: self._keeper.jobs.take_off(self._keeper.lease, ours))
+        return {ours[name] for name in mine}
 
     def land(self) -> None:
         self._keeper.insist(lambda: self._keeper.jobs.land(self._keeper.lease))

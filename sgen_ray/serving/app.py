@@ -5,13 +5,13 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from sgen_ray import __version__
-from sgen_ray.serving import session, signed, videos
+from sgen_ray.serving import session, signed, videos, webhooks
 from sgen_ray.serving.guard import protect
 from sgen_ray.serving.problems import handle_problems
 from sgen_ray.serving.service import Service
 from sgen_ray.serving.settings import Settings
 
-ROUTERS = (videos.router, session.router, signed.router)
+ROUTERS = (videos.router, session.router, signed.router, webhooks.router)
 
 
 def build_app(settings: Settings) -> FastAPI:
