@@ -158,7 +158,7 @@ def fill_order(
                 first=order.first, live=where, on_event=on_event, runtime=runtime,
             )  # fmt: skip
         else:
-            job = job or record(records, order, output, store=store, engine=engine, owner=this_owner("sgen"))
+            job = job or record(records, order, output, engine=engine, owner=this_owner("sgen"))
             if on_event is not None:
                 on_event(JobRecorded(job.id))
             made = fill(

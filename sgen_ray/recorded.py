@@ -6,6 +6,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +36,10 @@ from sgen_ray.jobs.keeper import Keeper
 from sgen_ray.jobs.plan_file import kept_plan, plan_from_bytes
 from sgen_ray.jobs.records import Job, JobKind, Lease, Progress
 from sgen_ray.jobs.states import JobState
+from sgen_ray.jobs.stores import LOCAL
 from sgen_ray.journal import Journal
 from sgen_ray.models.factory import load_factory
 from sgen_ray.orders import Order, seen
-from sgen_ray.paths import tenant_store
 from sgen_ray.types import Video
 
 _OF_THE_PROCESS = ("in_process", "address", "object_store_mib", "start_timeout")
@@ -61,7 +62,6 @@ def record(
     order: Order,
     output: Path | None,
     *,
-    store: str,
     engine: EngineConfig,
     key: str | None = None,
     owner: str | None = None,
@@ -71,7 +71,7 @@ def record(
 ) -> Job:
     """A job for the order. `owner`: it is this worker's at once; None: it waits for one. `key`: of idempotency.
 
-    store: of all tenants; what the job needs is kept in that of its tenant. output: None, as the film goes there too.
+    What the job needs is kept in the store of its tenant. output: None, as the film goes there too.
     """
     kept = []
     if order.plan is not None:
@@ -79,7 +79,7 @@ def record(
     if _holds(order):
         kept.append(("held", *_held_artifact(order)))
     names = {kind: name for kind, name, _ in kept}
-    artifacts = Artifacts(tenant_store(store, tenant))
+    artifacts = Artifacts(jobs.store_of(tenant))
     for kind, name, data in kept:
         artifacts.put(kind, name, data)
     job = jobs.submit(
@@ -103,13 +103,13 @@ def record(
     return job
 
 
-def change_plan(jobs: Jobs, job: Job, order: Order, *, store: str) -> Job:
+def change_plan(jobs: Jobs, job: Job, order: Order) -> Job:
     """The job, which waits for approval, is planned again as the order says, and waits again.
 
     Raises:
         JobError: it does not wait for approval.
     """
-    artifacts, held, tokens = Artifacts(tenant_store(store, job.tenant)), None, b""
+    artifacts, held, tokens = Artifacts(jobs.store_of(job.tenant)), None, b""
     if _holds(order):
         held, tokens = _held_artifact(order)
         artifacts.put("held", held, tokens)
@@ -209,6 +209,8 @@ def fill(
     """
     assert job.lease is not None
     lease = job.lease
+    if job.tenant != LOCAL:
+        engine = replace(engine, tenant=job.tenant, share=jobs.tenant(job.tenant).share)
     try:
         with Keeper(jobs, lease) as keeper, Journal(jobs, job, News(engine.namespace)) as journal:
             tell = _Teller(keeper, journal, on_event)
@@ -221,7 +223,7 @@ def fill(
                 video = generate_film(
                     order.request, order.factory, output, store=store, engine=engine, plan=order.plan,
                     held=order.held, first=order.first, live=live, on_event=tell, runtime=runtime,
-                    flights=_Flights(keeper),
+                    flights=_Flights(keeper, store),
                 )  # fmt: skip
                 if job.output is None:
                     keep_film(Artifacts(store), tell.film, output)
@@ -299,14 +301,19 @@ class _Teller:
 
 
 class _Flights:
-    """A database that does not answer costs a window made twice, not the film."""
+    """A database that does not answer costs a window made twice, not the film. Who waits for another's window finds it
+    in the store, so only jobs of one store do."""
 
-    def __init__(self, keeper: Keeper) -> None:
+    def __init__(self, keeper: Keeper, store: str) -> None:
         self._keeper = keeper
+        self._store = sha256(Artifacts(store).uri.encode()).hexdigest()[:16]
 
     def take_off(self, names: Iterable[str]) -> set[str]:
-        names = list(names)
-        return self._keeper.insist(lambda: self._keeper.jobs.take_off(self._keeper.lease, names)) if names else set()
+        ours = {f"{self._store}:{name}": name for name in names}
+        if not ours:
+            return set()
+        mine = self._keeper.insist(lambda: self._keeper.jobs.take_off(self._keeper.lease, ours))
+        return {ours[name] for name in mine}
 
     def land(self) -> None:
         self._keeper.insist(lambda: self._keeper.jobs.land(self._keeper.lease))

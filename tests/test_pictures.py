@@ -114,7 +114,7 @@ def test_a_job_keeps_the_picture_until_a_worker_looks_at_it(tmp_path: Path, toy:
     order = orders.place_order("shot 0", model="toy", seconds=8, size="64x32", picture=picture(640, 320))
     assert order.picture is not None and order.held is None
     with Jobs(database_url(store), store) as jobs:
-        job = recorded.record(jobs, order, None, store=store, engine=LOCAL)
+        job = recorded.record(jobs, order, None, engine=LOCAL)
         found = recorded.order_of(job, store)
     now = orders.seen(order)
     assert found.picture is None and found.first is not None and list(found.held) == [0]

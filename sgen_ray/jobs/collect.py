@@ -14,7 +14,7 @@ from sgen_ray.jobs.artifacts import Artifacts, Stored
 from sgen_ray.jobs.jobs import Jobs
 from sgen_ray.jobs.manifest import manifest_from_bytes
 from sgen_ray.jobs.records import References
-from sgen_ray.jobs.stores import store_of
+from sgen_ray.jobs.stores import LOCAL, store_of
 
 PICTURES = ("filmstrip", "thumbnail", "spritesheet")
 
@@ -97,11 +97,14 @@ def _rubbish(
 ) -> list[tuple[Artifacts, Stored]]:
     """With the store that each is in."""
     own = Artifacts(store)
-    names = {store_of(own.uri, tenant): found for tenant, found in jobs.references(without).items()}
+    common = {tenant.name for tenant in jobs.tenants() if tenant.common}
+    names: dict[str, list[References]] = {}
+    for tenant, found in jobs.references(without).items():
+        names.setdefault(store_of(own.uri, LOCAL if tenant in common else tenant), []).append(found)
     rubbish = []
     for uri in {own.uri, *own.tenants()}:
         artifacts = Artifacts(uri)
-        kept = needed(names[uri], artifacts) if uri in names else set()
+        kept = {name for found in names.get(uri, ()) for name in needed(found, artifacts)}
         rubbish += [
             (artifacts, item)
             for item in artifacts.everything()

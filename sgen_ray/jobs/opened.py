@@ -9,6 +9,7 @@ from typing import Any, Self
 import sqlalchemy as sa
 
 from sgen_ray.errors import DatabaseError, LeaseLost, UnknownJob
+from sgen_ray.jobs.announce import announce
 from sgen_ray.jobs.database import Database
 from sgen_ray.jobs.host import Host, this_host
 from sgen_ray.jobs.records import Job, Lease, Limits, one_line, utc_now
@@ -73,18 +74,22 @@ class Opened:
     def _update(
         self, connection: sa.Connection, where: sa.ColumnElement[bool], told: bool = True, **values: Any
     ) -> sa.Row[Any] | None:
+        """Of one job, where there is such a one."""
         rows = self._update_all(connection, where, told, **values)
         return rows[0] if rows else None
 
     def _update_all(
         self, connection: sa.Connection, where: sa.ColumnElement[bool], told: bool = True, **values: Any
     ) -> Sequence[sa.Row[Any]]:
-        """told: people see the change, so it becomes an event in the same transaction, and none is missed."""
+        """told: people see the change, so it becomes an event in the same transaction, and none is missed. Everything
+        that changes the state of a job goes through here; whoever waits for that is told."""
         if told:
             values["events"] = jobs.c.events + 1
         rows = connection.execute(sa.update(jobs).where(where).values(values).returning(*jobs.c)).all()
         if told and rows:
             connection.execute(sa.insert(events), [state_event(row) for row in rows])
+        if "state" in values:
+            announce(connection, rows, values["updated"])
         return rows
 
     def _get(self, connection: sa.Connection, job_id: str, tenant: str | None) -> Job:

@@ -25,11 +25,12 @@ from sqlalchemy import (
     UniqueConstraint,
     false,
 )
+from sqlalchemy.types import TypeEngine
 
 from sgen_ray.jobs.records import Job, JobKind, Lease, Progress, Reason, request_from_json
 from sgen_ray.jobs.states import JobState
 
-SCHEMA = "0003"
+SCHEMA = "0004"
 """The newest migration."""
 
 
@@ -52,8 +53,21 @@ class Utc(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-# Ids are compared to page through them: by their bytes, whatever the language of the database is.
-Id = String(32).with_variant(String(32, collation="C"), "postgresql")
+class _Id(TypeDecorator[str]):
+    """Compared to page through them: by their bytes, whatever the language of the database is. What people send as an
+    id may have a NUL in it, which PostgreSQL takes in no text; with another letter there it is unknown all the same."""
+
+    impl = String(32)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[str]:
+        return dialect.type_descriptor(String(32, collation="C" if dialect.name == "postgresql" else None))
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else value.replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+Id = _Id()
 # What is not there is SQL's NULL, not JSON's null.
 Json = JSON(none_as_null=True)
 

@@ -15,6 +15,7 @@ from sgen_ray.jobs.records import Job, Lease, Progress, Reason, one_line
 from sgen_ray.jobs.statements import NO_LEASE, ended, lost, progress_values, standings
 from sgen_ray.jobs.states import RUNNING, TERMINAL, JobState, states_before
 from sgen_ray.jobs.tables import job_of, jobs
+from sgen_ray.jobs.tenants import shares_of
 
 
 class ForWorkers(Opened):
@@ -23,8 +24,9 @@ class ForWorkers(Opened):
     ) -> Job | None:
         """The next job for the worker `owner`, in state planning and with its lease; None: there is nothing to do.
 
-        A job is queued, or was lost by its worker. Tenants take turns by `fairness.claim_order` and their `shares`;
-        within a tenant the highest priority goes first, then the oldest. `models` are the fingerprints that it serves.
+        A job is queued, or was lost by its worker. Tenants take turns by `fairness.claim_order` and their `shares`,
+        by default those that they were given; within a tenant the highest priority goes first, then the oldest.
+        `models` are the fingerprints that it serves.
         """
         now = self._clock()
         free = sa.and_(
@@ -34,6 +36,7 @@ class ForWorkers(Opened):
         )
         with self._db.write() as connection:
             self._refuse_strangers(connection)
+            shares = shares_of(connection) if shares is None else shares
             for tenant in claim_order(standings(connection, free, now), now, shares):
                 next_job = (
                     sa.select(jobs.c.id)
