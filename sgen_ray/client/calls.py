@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -13,6 +14,7 @@ from .errors import APIError, ServerError, Unreachable, error_of
 from .http import Http
 from .retries import Retries, seconds_of
 
+_log = logging.getLogger(__name__)
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -92,6 +94,7 @@ class Calls:
         pause = self.retries.pause(failed, error)
         if pause is None:
             raise error
+        _log.warning("%s; trying again in %.1f s", error.message, pause)
         await self.http.sleep(pause)
 
     async def _open(
