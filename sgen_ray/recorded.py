@@ -21,6 +21,7 @@ from sgen_ray.engine.events import (
     WindowFinished,
 )
 from sgen_ray.engine.generate import generate_film, make_plan
+from sgen_ray.engine.news import News
 from sgen_ray.engine.runtime import Runtime
 from sgen_ray.errors import Cancelled, JobError, LeaseLost, ModelError, PlanError, SgenError
 from sgen_ray.jobs.arrays import arrays_from_bytes, arrays_to_bytes
@@ -32,6 +33,7 @@ from sgen_ray.jobs.keeper import Keeper
 from sgen_ray.jobs.plan_file import kept_plan, plan_from_bytes
 from sgen_ray.jobs.records import Job, JobKind, Lease, Progress
 from sgen_ray.jobs.states import JobState
+from sgen_ray.journal import Journal
 from sgen_ray.models.factory import load_factory
 from sgen_ray.orders import Order
 from sgen_ray.types import Video
@@ -165,8 +167,8 @@ def fill(
     assert job.lease is not None
     lease = job.lease
     try:
-        with Keeper(jobs, lease) as keeper:
-            tell = _Teller(keeper, on_event)
+        with Keeper(jobs, lease) as keeper, Journal(jobs, job, News(engine.namespace)) as journal:
+            tell = _Teller(keeper, journal, on_event)
             if job.approve:
                 make_plan(
                     order.request, order.factory, store=store, held=order.held, engine=engine, on_event=tell,
@@ -207,10 +209,10 @@ def fail(jobs: Jobs, lease: Lease, error: SgenError) -> None:
 
 
 class _Teller:
-    """Writes what happens into the job, and passes it on."""
+    """Writes what happens into the job and its journal, and passes it on."""
 
-    def __init__(self, keeper: Keeper, on_event: OnEvent | None) -> None:
-        self._keeper, self._on_event = keeper, on_event
+    def __init__(self, keeper: Keeper, journal: Journal, on_event: OnEvent | None) -> None:
+        self._keeper, self._journal, self._on_event = keeper, journal, on_event
         self._done = self._total = 0
         self._state = JobState.PLANNING
 
@@ -229,6 +231,7 @@ class _Teller:
             case PhaseFinished("render") | PhaseStarted("join") if self._state is JobState.RENDERING:
                 self._advance(JobState.STITCHING)
         keeper.progress = Progress(str(self._state), self._done, self._total)
+        self._journal(event)
         if self._on_event is not None:
             self._on_event(event)
 
@@ -237,6 +240,7 @@ class _Teller:
         not know of it has ended by then: so nothing that was found there goes away."""
         jobs, lease = self._keeper.jobs, self._keeper.lease
         progress = Progress(str(state), self._done, self._total)
+        self._journal.flush()
         self._keeper.insist(lambda: jobs.advance(lease, state, plan=plan, film=film, progress=progress))
         self._state = state
         if plan or film:

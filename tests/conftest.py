@@ -71,5 +71,5 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     with psycopg.connect(url, autocommit=True) as connection:
         (found,) = connection.execute("SELECT to_regclass('jobs')").fetchone() or (None,)
         if found is not None:
-            connection.execute("TRUNCATE jobs, flights")
+            connection.execute("TRUNCATE jobs, flights, events")
     return url

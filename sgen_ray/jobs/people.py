@@ -13,9 +13,9 @@ from sgen_ray.errors import JobError
 from sgen_ray.jobs.fingerprints import fingerprint
 from sgen_ray.jobs.opened import Opened
 from sgen_ray.jobs.records import Job, JobKind, Page, References, new_id, request_to_json
-from sgen_ray.jobs.statements import MAX_NAME, ended, lost, of_tenant
+from sgen_ray.jobs.statements import MAX_NAME, ended, lost, of_tenant, state_event
 from sgen_ray.jobs.states import RUNNING, TERMINAL, JobState
-from sgen_ray.jobs.tables import job_of, jobs
+from sgen_ray.jobs.tables import events, job_of, jobs
 from sgen_ray.types import VideoRequest
 
 
@@ -75,6 +75,7 @@ class ForPeople(Opened):
             "held": held,
             "output": output,
             "engine": dict(engine) if engine else None,
+            "events": 1,
             **({} if owner is None else self._claimed(owner, now) | {"token": 1, "attempts": 1}),
         }
         # An update that changes nothing makes RETURNING tell the job that is already there.
@@ -88,6 +89,8 @@ class ForPeople(Opened):
             if parent is not None:
                 self._get(connection, parent, tenant)
             row = connection.execute(insert.returning(*jobs.c)).one()
+            if row.id == values["id"]:
+                connection.execute(sa.insert(events), [state_event(row)])
         if row.request_hash != values["request_hash"]:
             raise JobError(
                 f"the idempotency key {idempotency_key!r} belongs to {row.id}, which is another request; use a new key"
@@ -148,7 +151,7 @@ class ForPeople(Opened):
         """Goes on to rendering, by way of the queue. Another `request` replaces the first, and is planned anew."""
         now = self._clock()
         chosen = sa.and_(jobs.c.id == job_id, of_tenant(tenant), jobs.c.state == JobState.AWAITING_APPROVAL)
-        replaced = {} if request is None else {"request": request_to_json(request), "plan": None}
+        replaced: dict[str, Any] = {} if request is None else {"request": request_to_json(request), "plan": None}
         with self._db.write() as connection:
             row = self._update(connection, chosen, state=JobState.QUEUED, approve=False, updated=now, **replaced)
             if row is not None:
@@ -177,13 +180,20 @@ class ForPeople(Opened):
             query = sa.select(jobs.c.id).where(jobs.c.state.in_(TERMINAL), jobs.c.finished < before)
             return frozenset(connection.scalars(query))
 
-    def references(self, without: Collection[str] = ()) -> References:
-        """Artifacts that a job, over or not, still names; but for the jobs `without`."""
+    def references(self, without: Collection[str] = ()) -> dict[str, References]:
+        """By tenant, artifacts that a job, over or not, still names; but for the jobs `without`."""
+        query = sa.select(jobs.c.id, jobs.c.tenant, jobs.c.plan, jobs.c.film, jobs.c.held)
         with self._db.read() as connection:
-            rows = connection.execute(sa.select(jobs.c.id, jobs.c.plan, jobs.c.film, jobs.c.held)).all()
-        kept = [row for row in rows if row.id not in without]
-        return References(
-            frozenset(row.plan for row in kept if row.plan),
-            frozenset(row.film for row in kept if row.film),
-            frozenset(row.held for row in kept if row.held),
-        )
+            rows = connection.execute(query).all()
+        found: dict[str, list[Any]] = {}
+        for row in rows:
+            if row.id not in without:
+                found.setdefault(row.tenant, []).append(row)
+        return {
+            tenant: References(
+                frozenset(row.plan for row in kept if row.plan),
+                frozenset(row.film for row in kept if row.film),
+                frozenset(row.held for row in kept if row.held),
+            )
+            for tenant, kept in found.items()
+        }

@@ -29,7 +29,7 @@ from sqlalchemy import (
 from sgen_ray.jobs.records import Job, JobKind, Lease, Progress, Reason, request_from_json
 from sgen_ray.jobs.states import JobState
 
-SCHEMA = "0002"
+SCHEMA = "0003"
 """The newest migration."""
 
 
@@ -95,6 +95,7 @@ jobs = Table(
     Column("held", String(64)),
     Column("output", Text),
     Column("engine", Json),
+    Column("events", Integer, nullable=False, server_default="0"),
     PrimaryKeyConstraint("id", name="jobs_key"),
     UniqueConstraint("tenant", "idempotency_key", name="jobs_idempotency"),
     Index("jobs_state", "state", "tenant"),
@@ -111,6 +112,17 @@ flights = Table(
     Column("expires", Utc),
     PrimaryKeyConstraint("name", name="flights_key"),
     Index("flights_of_job", "job"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("job", Id, ForeignKey("jobs.id", name="events_job", ondelete="CASCADE")),
+    Column("number", Integer),
+    Column("type", String(20), nullable=False),
+    Column("at", Utc, nullable=False),
+    Column("data", Json, nullable=False),
+    PrimaryKeyConstraint("job", "number", name="events_key"),
 )
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pydantic import BaseModel, ConfigDict, Field
 
 from sgen_ray.jobs.database import database_url
+from sgen_ray.jobs.stores import store_of
 from sgen_ray.paths import default_database, default_store
 
 
@@ -34,10 +33,4 @@ class Settings(BaseModel):
 
     def store_of(self, tenant: str) -> str:
         """Where the artifacts of a tenant lie: nobody finds what another has made. "local" is the store itself."""
-        if tenant == "local":
-            return self.store
-        return (
-            f"{self.store.rstrip('/')}/tenants/{tenant}"
-            if "://" in self.store
-            else str(Path(self.store) / "tenants" / tenant)
-        )
+        return store_of(self.store, tenant)
