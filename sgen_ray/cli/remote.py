@@ -14,7 +14,7 @@ import typer
 from sgen_ray.errors import SgenError
 
 if TYPE_CHECKING:
-    from sgen_ray.client import Client, Video
+    from sgen_ray.client import Client, Event, Video
     from sgen_ray.client.videos import Variant
 
 WHERE = "Where it is made"
@@ -83,10 +83,17 @@ def watch(client: Client, job: str, *, quiet: bool) -> Video:
     """
     from sgen_ray.cli.progress import reporting
     from sgen_ray.cli.told import Told
+    from sgen_ray.engine.events import JobRecorded
 
     told = Told()
     with reporting(quiet, begin="wait for a worker", clock=told.clock) as on_event:
-        return client.videos.wait(job, on_event=lambda event: told.tell(event, on_event))
+
+        def tell(event: Event) -> None:
+            if not told.heard:
+                on_event(JobRecorded(job))
+            told.tell(event, on_event)
+
+        return client.videos.wait(job, on_event=tell)
 
 
 def fetch(client: Client, job: str, path: Path, *, variant: Variant = "video", quiet: bool) -> Path:

@@ -22,6 +22,10 @@ class Told:
         """Seconds, as `time.time` has them."""
         return time.time() if self._at is None else self._at
 
+    @property
+    def heard(self) -> bool:
+        return self._at is not None
+
     def tell(self, event: Event, on_event: e.OnEvent) -> None:
         self._at = event.at
         for known in known_of(event):
