@@ -79,7 +79,7 @@ def test_what_a_kept_job_needs_stays_and_the_rest_goes(films, young) -> None:
             assert (told.jobs, told.kinds()) == (done.jobs, done.kinds())
             assert stored(store) == before & kept == kept
             named = needed(jobs.references().get("local", NOTHING), Artifacts(store))
-            assert {item for item in named if item[0] not in ("video", "picture")} <= kept
+            assert {item for item in named if item[0] not in ("video", "picture", "preview")} <= kept
             assert not jobs.collecting()
 
 
@@ -87,7 +87,11 @@ def test_what_a_kept_job_needs_stays_and_the_rest_goes(films, young) -> None:
 def test_each_tenant_keeps_what_its_own_jobs_name(tmp_path: Path, tenant: str) -> None:
     manifest = Manifest("a", ("w",), ("s",))
     named = {("video", manifest.name), ("window", "w"), ("plan", "a")}
-    named |= {("picture", picture_name(manifest.name, "thumbnail")), ("picture", picture_name("a", "filmstrip"))}
+    named |= {
+        ("preview", "a"),
+        ("picture", picture_name(manifest.name, "thumbnail")),
+        ("picture", picture_name("a", "filmstrip")),
+    }
     stores = {name: Path(store_of(str(tmp_path), name)) for name in ("local", tenant, "others")}
     for store in stores.values():
         for kind, name in (*named, ("video", "old"), ("picture", "old.thumbnail")):

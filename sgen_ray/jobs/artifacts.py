@@ -23,9 +23,9 @@ from pyarrow import fs
 from sgen_ray.errors import OutputError
 from sgen_ray.jobs.stores import FOLDER, inside
 
-KINDS = ("plan", "held", "film", "window", "segment", "stats", "video", "picture")
-"""`film` is a film's list of parts, `video` the finished MP4 under the same fingerprint, `picture` a still of either or
-of a plan, under the fingerprint that `collect.picture_name` gives."""
+KINDS = ("plan", "preview", "held", "film", "window", "segment", "stats", "video", "picture")
+"""`preview` holds a plan's thumbnails, under its fingerprint; `film` is a film's list of parts, `video` the finished
+MP4 under the same fingerprint; `picture` a still of a film or a plan, as `collect.picture_name` calls it."""
 
 CHUNK = 1 << 20
 """Bytes at a time of what is read or written piece by piece."""

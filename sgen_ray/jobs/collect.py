@@ -88,7 +88,7 @@ def needed(names: References, artifacts: Artifacts) -> set[tuple[str, str]]:
         plans.add(parts.plan)
         found |= {("window", name) for name in parts.windows}
         found |= {(kind, name) for name in parts.segments for kind in ("segment", "stats")}
-    found |= {("plan", name) for name in plans}
+    found |= {(kind, name) for name in plans for kind in ("plan", "preview")}
     return found | {("picture", picture_name(source, what)) for source in plans | names.films for what in PICTURES}
 
 
