@@ -122,8 +122,8 @@ BAD = [
     (["submit", "a", "--image", "none.png"], "none.png does not exist"),
     (["submit", "a", "--image", "bad.png"], "no PNG, JPEG or WebP"),
     (["submit", "a", "--server", "localhost"], "'localhost' is no address of a service"),
-    (["status", "job_none"], "no job job_none"),
-    (["watch", "job_none"], "no job job_none"),
+    (["status", "job_none"], "there is no"),
+    (["watch", "job_none"], "there is no"),
     (["download", "job_none", "--variant", "sound"], "none of video, thumbnail, spritesheet"),
     (["jobs", "--server", "http://a", "--store", "x"], "leave out the others"),
 ]

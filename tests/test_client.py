@@ -79,7 +79,7 @@ def test_the_asynchronous_client_calls_an_application_without_a_socket(app: Fast
             assert (made[0].status, made[0].seconds, made[0].prompt) == ("queued", "4", "shot 0")
             assert await client.videos.retrieve(made[1].id) == made[1]
             assert [video.id async for video in client.videos.list(page=2)] == [video.id for video in reversed(made)]
-            with pytest.raises(NotFound, match="no job job_none"):
+            with pytest.raises(NotFound, match="there is no"):
                 await client.videos.retrieve("job_none")
 
     asyncio.run(main())

@@ -57,7 +57,7 @@ def talking(server: str | None) -> Iterator[Client]:
     Raises:
         ServiceError
     """
-    from sgen_ray.client import APIError, Client, Unauthorized
+    from sgen_ray.client import APIError, BadRequest, Client, Unauthorized
 
     if not server:
         raise ServiceError("no service is named: give --server http://HOST:PORT, or set SGEN_SERVER")
@@ -70,9 +70,11 @@ def talking(server: str | None) -> Iterator[Client]:
             yield client
         except Unauthorized as error:
             raise ServiceError(f"{error.message}; set SGEN_API_KEY to a key of {client.base_url}") from error
-        except APIError as error:
+        except BadRequest as error:
             place = f" ({error.param})" if error.param and error.param not in error.message else ""
             raise ServiceError(error.message + place) from error
+        except APIError as error:
+            raise ServiceError(error.message) from error
 
 
 def watch(client: Client, job: str, *, quiet: bool) -> Video:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -43,34 +44,55 @@ async def download(
                 async with calls.stream(path, params=params, headers=headers, fine=(416,) if resume else ()) as answer:
                     total = _total(answer)
                     if answer.status_code == 416:
-                        if total == here:  # a process died between the last byte and the new name
-                            break
-                        _forget(part)
-                        continue
-                    before = here = _start(answer, here)
-                    if here == 0:
-                        _forget(part)
-                        etag = _strong(answer.headers.get("etag"))
-                        part = _part(target, etag)
-                    with open(part, "r+b" if part.exists() else "w+b") as file:
+                        if total != here:
+                            part.unlink(missing_ok=True)
+                            continue
+                    else:
+                        before = here = _start(answer, here)
+                        if here == 0:
+                            etag = _strong(answer.headers.get("etag"))
+                            part = _instead(part, _part(target, etag))
+                    with open(part, "r+b", opener=_making) as file:
                         file.seek(here)
-                        async for chunk in calls.chunks(answer):
-                            file.write(chunk)
-                            here += len(chunk)
-                            if on_bytes is not None:
-                                on_bytes(here, total)
-                if total is None or here == total:
-                    break
-                raise CutOff(f"{calls.base_url} sent {here} of {total} bytes of {target.name}")
+                        if answer.status_code != 416:
+                            async for chunk in calls.chunks(answer):
+                                file.write(chunk)
+                                here += len(chunk)
+                                if on_bytes is not None:
+                                    on_bytes(here, total)
+                        mine = os.fstat(file.fileno())
+                if total is not None and here != total:
+                    raise CutOff(f"{calls.base_url} sent {here} of {total} bytes of {target.name}")
+                if _published(part, mine, target):
+                    return target
+                raise CutOff(f"another download of {target.name} removed what had arrived")
             except CutOff as cut:
                 failed = 1 if here > before else failed + 1  # what moves on may be cut off any number of times
                 await calls.pause(failed, cut)
-        with suppress(FileNotFoundError):  # another download of the same was faster
-            os.replace(part, target)
     finally:
         if etag is None:
-            _forget(part)
-    return target
+            part.unlink(missing_ok=True)
+
+
+def _making(path: str, flags: int) -> int:
+    """Opens a file, made where it is missing, and keeps what is in it."""
+    return os.open(path, flags | os.O_CREAT, 0o666)
+
+
+def _published(part: Path, mine: os.stat_result, target: Path) -> bool:
+    """Gives the file its name, if it is the one that was written: another download of the same may have been faster,
+    and a third have begun. Whether the target is there."""
+    with suppress(FileNotFoundError):
+        if os.path.samestat(mine, part.stat()):
+            os.replace(part, target)
+    return target.exists()
+
+
+def _instead(part: Path, other: Path) -> Path:
+    """The other name; what had the first is of another content. The file of the same content stays as it is."""
+    if part != other:
+        part.unlink(missing_ok=True)
+    return other
 
 
 def _begun(target: Path) -> tuple[Path, str | None]:
@@ -81,19 +103,18 @@ def _begun(target: Path) -> tuple[Path, str | None]:
         return _part(target, None), None
     part, code = max(begun, key=lambda found: _size(found[0]))
     for other, _ in begun:
-        if other != part:
-            _forget(other)
+        _instead(other, part)
     try:
         return part, urlsafe_b64decode(code).decode("latin-1")
     except ValueError:
-        _forget(part)
-        return _part(target, None), None
+        return _instead(part, _part(target, None)), None
 
 
 def _part(target: Path, etag: str | None) -> Path:
-    """Without an ETag nobody can go on with it, and it is this process's alone."""
-    code = f"{os.getpid()}" if etag is None else urlsafe_b64encode(etag.encode("latin-1")).decode()
-    return target.with_name(f".{target.name}.{code}.{'tmp' if etag is None else 'part'}")
+    """Without an ETag nobody can go on with it, and it is this download's alone."""
+    if etag is None:
+        return target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    return target.with_name(f".{target.name}.{urlsafe_b64encode(etag.encode('latin-1')).decode()}.part")
 
 
 def _strong(etag: str | None) -> str | None:
@@ -122,7 +143,3 @@ def _total(answer: httpx.Response) -> int | None:
 
 def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
-
-
-def _forget(path: Path) -> None:
-    path.unlink(missing_ok=True)
