@@ -12,6 +12,12 @@ import pytest
         ("import sgen_ray.engine.actors", ("torch", "ray", "diffusers", "transformers", "av", "PIL")),
         ("import sgen_ray.api", ("torch", "ray", "diffusers", "transformers")),
         (
+            "from sgen_ray.client import Client, AsyncClient; Client().close()",
+            ("torch", "ray", "numpy", "pyarrow", "sqlalchemy", "yaml", "typer", "fastapi"),
+        ),
+        ("import sgen_ray.client.schema", ("httpx", "numpy")),  # what the server needs of it
+        ("import sgen_ray.cli.app", ("torch", "ray", "httpx", "pydantic", "sqlalchemy", "pyarrow")),
+        (
             "from sgen_ray.models.factory import load_factory; f = load_factory('nano'); f.renderer(); f.decoder()",
             ("torch._dynamo", "transformers.modeling_utils", "sgen_ray.world"),
         ),

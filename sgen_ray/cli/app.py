@@ -19,6 +19,7 @@ from sgen_ray.cli.jobs import cancel, jobs, resume, status, worker
 from sgen_ray.cli.keys import keys
 from sgen_ray.cli.plan import plan
 from sgen_ray.cli.render import render
+from sgen_ray.cli.submit import approve, download, submit, watch
 from sgen_ray.cli.train import pack, train
 from sgen_ray.cli.webhooks import webhooks
 from sgen_ray.cli.world import world
@@ -33,6 +34,10 @@ COMMANDS = (
     status,
     resume,
     cancel,
+    submit,
+    watch,
+    approve,
+    download,
     batch,
     worker,
     gc,

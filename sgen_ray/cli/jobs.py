@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sgen_ray.cli import options as o
+from sgen_ray.cli import remote
 from sgen_ray.errors import JobError
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ def jobs(
     limit: Annotated[int, typer.Option(min=1, help="How many, the newest first.")] = 20,
     store: o.Store = None,
     database: o.Database = None,
+    server: remote.Server = None,
     json: o.Json = False,
 ) -> None:
     """List the films that were asked for: their states, and which can be gone on with.
@@ -32,41 +36,66 @@ def jobs(
     """
     from sgen_ray.cli import show
 
-    with opened(store, database) as records:
-        records.reap()
-        found = records.list(limit=limit).jobs
+    if place := remote.chosen(server, store, database):
+        with remote.talking(place) as client:
+            videos = islice(client.videos.list(page=min(limit, 100)), limit)
+            found = [remote.facts(video, client.base_url) for video in videos]
+    else:
+        with opened(store, database) as records:
+            records.reap()
+            found = [job_facts(job) for job in records.list(limit=limit).jobs]
     if json:
-        show.show_json({"jobs": [job_facts(job) for job in found]})
+        show.show_json({"jobs": found})
     else:
         _table(found)
 
 
-def status(job: JobId, store: o.Store = None, database: o.Database = None, json: o.Json = False) -> None:
+def status(
+    job: JobId,
+    store: o.Store = None,
+    database: o.Database = None,
+    server: remote.Server = None,
+    json: o.Json = False,
+) -> None:
     """Tell everything about one job.
 
     sgen status job_01k2x7m3qv9abcdefgh0
     """
     from sgen_ray.cli import show
 
-    with opened(store, database) as records:
-        records.reap()
-        facts = job_facts(records.get(job))
+    if place := remote.chosen(server, store, database):
+        with remote.talking(place) as client:
+            facts = remote.facts(client.videos.retrieve(job), client.base_url)
+    else:
+        with opened(store, database) as records:
+            records.reap()
+            facts = job_facts(records.get(job))
     if json:
         show.show_json(facts)
     else:
         show.show_table(facts)
 
 
-def cancel(job: JobId, store: o.Store = None, database: o.Database = None, json: o.Json = False) -> None:
+def cancel(
+    job: JobId,
+    store: o.Store = None,
+    database: o.Database = None,
+    server: remote.Server = None,
+    json: o.Json = False,
+) -> None:
     """Stop a film at its next step, whichever process makes it; what is finished stays in the store.
 
     sgen cancel job_01k2x7m3qv9abcdefgh0
     """
     from sgen_ray.cli import show
 
-    with opened(store, database) as records:
-        records.reap()
-        facts = job_facts(records.request_cancel(job))
+    if place := remote.chosen(server, store, database):
+        with remote.talking(place) as client:
+            facts = remote.facts(client.videos.cancel(job), client.base_url)
+    else:
+        with opened(store, database) as records:
+            records.reap()
+            facts = job_facts(records.request_cancel(job))
     if json:
         show.show_json(facts)
     else:
@@ -189,7 +218,7 @@ def _unfinished(records: Jobs) -> Job:
     raise JobError("there is no job to go on with; sgen jobs lists what there is")
 
 
-def _table(found: tuple[Job, ...]) -> None:
+def _table(found: Sequence[Mapping[str, Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -201,10 +230,9 @@ def _table(found: tuple[Job, ...]) -> None:
     for column in ("job", "state", "windows", "created", "seconds"):
         table.add_column(column, no_wrap=True)
     table.add_column("prompt", overflow="ellipsis", no_wrap=True)
-    for job in found:
-        facts = job_facts(job)
-        windows = f"{job.progress.windows_done}/{job.progress.windows_total}" if job.progress.windows_total else ""
-        created = job.created.astimezone().strftime("%Y-%m-%d %H:%M")
+    for facts in found:
+        windows = f"{facts['windows_done']}/{facts['windows_total']}" if facts["windows_total"] else ""
+        created = datetime.fromisoformat(facts["created"]).astimezone().strftime("%Y-%m-%d %H:%M")
         what = facts["error"] or facts["prompt"]
-        table.add_row(job.id, facts["state"], windows, created, f"{job.request.seconds:g}", Text(what))
+        table.add_row(facts["job"], facts["state"], windows, created, f"{facts['seconds']:g}", Text(what))
     Console().print(table)

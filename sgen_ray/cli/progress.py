@@ -26,16 +26,21 @@ from sgen_ray.engine.events import (
 
 
 @contextmanager
-def reporting(quiet: bool = False) -> Iterator[OnEvent]:
-    """Gives the callback that shows the engine's events until the block ends."""
+def reporting(
+    quiet: bool = False, begin: str = "start Ray and load the model", clock: Callable[[], float] = time.monotonic
+) -> Iterator[OnEvent]:
+    """Gives the callback that shows the engine's events until the block ends.
+
+    begin: what happens until the engine tells something. clock: seconds, at the time of the event at hand.
+    """
     console = Console(stderr=True, highlight=False)
     if quiet:
         yield lambda event: None
     elif console.is_terminal:
         with _bars(console) as bars:
-            yield Live(bars)
+            yield Live(bars, begin)
     else:
-        yield Plain(lambda line: console.print(line, markup=False, soft_wrap=True))
+        yield Plain(lambda line: console.print(line, markup=False, soft_wrap=True), clock)
 
 
 @contextmanager
@@ -78,9 +83,9 @@ def training(stage: str, quiet: bool = False) -> Iterator[Callable[[int, int, Ma
 class Live:
     """One bar each for the plan, the sampler steps of all windows, and the segments."""
 
-    def __init__(self, bars: Progress) -> None:
+    def __init__(self, bars: Progress, begin: str = "start Ray and load the model") -> None:
         self._bars = bars
-        self._load = bars.add_task("start Ray and load the model", total=None)
+        self._load = bars.add_task(begin, total=None)
         self._plan = bars.add_task("plan", total=None, visible=False, start=False)
         self._render = bars.add_task("render", total=None, visible=False, start=False)
         self._encode = bars.add_task("encode", total=None, visible=False, start=False)
