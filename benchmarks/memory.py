@@ -1,8 +1,9 @@
 """Does memory grow with the film's length? The most that stitcher and coordinator occupy, at 1, 5 and 20 minutes.
 
 Latents and frames are of the shipped model's sizes, from a fast model. The coordinator is the driver process, started
-anew for each film. What counts is memory of a process's own (USS): pages of the object store, which all share, are
-bounded by its size.
+anew for each film. What counts is a process's anonymous memory: heaps, stacks, arrays. Pages of the object store, which
+is bounded by its size, and of libraries are left out: whose they are taken to be changes with every process that comes
+or goes, so that a coordinator would seem to grow by what its workers had when these end (USS does that).
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def main() -> None:
 
     names = ["coordinator", *KINDS]
     rows = [[f"{seconds} s", *(peak[name] / 2**20 for name in names)] for seconds, peak in peaks.items()]
-    show("Most memory of their own (USS), MiB", ["film", *names], rows)
+    show("Most anonymous memory, MiB", ["film", *names], rows)
     first, last = peaks[next(iter(peaks))], peaks[list(peaks)[-1]]
     growth = {name: last[name] / first[name] - 1 for name in names}
     print("from the shortest to the longest: " + ", ".join(f"{name} {value:+.1%}" for name, value in growth.items()))
@@ -76,18 +77,24 @@ def film(seconds: float, seed: int) -> dict[str, int]:
     return peaks
 
 
+def anonymous(process: psutil.Process) -> int:
+    """Bytes; on Linux, where what is shared is told."""
+    memory = process.memory_info()
+    return int(memory.rss - memory.shared)
+
+
 def watch(peaks: dict[str, int], ended: threading.Event) -> None:
     """Keeps the most that was seen of each kind, until `ended`."""
     me, kinds = psutil.Process(), {}
     while not ended.wait(EVERY):
-        peaks["coordinator"] = max(peaks["coordinator"], me.memory_full_info().uss)
+        peaks["coordinator"] = max(peaks["coordinator"], anonymous(me))
         for process in me.children(recursive=True):
             with suppress(psutil.Error):
                 if kinds.get(process.pid) is None:  # a worker takes its name when its actor begins
                     line = " ".join(process.cmdline()[:1])
                     kinds[process.pid] = next((kind for kind, start in KINDS.items() if line.startswith(start)), None)
                 if kind := kinds[process.pid]:
-                    peaks[kind] = max(peaks[kind], process.memory_full_info().uss)
+                    peaks[kind] = max(peaks[kind], anonymous(process))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The pool by itself, on workers that do nothing and a clock that a test winds: no threads, no Ray."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,6 +63,8 @@ class Still:
     loads: StillCall = field(default_factory=lambda: StillCall(True))
     workers: list[StillWorker] = field(default_factory=list)
     going: frozenset[str] = frozenset()
+    driver: str = ""
+    over: frozenset[str] = frozenset()
     now: float = 0.0
 
     @property
@@ -84,6 +86,9 @@ class Still:
     def draining(self) -> frozenset[str]:
         return self.going
 
+    def ended(self, drivers: Collection[str]) -> frozenset[str]:
+        return self.over.intersection(drivers)
+
     def cancel(self, calls: Sequence[Call]) -> None: ...
 
     def close(self) -> None: ...
@@ -103,7 +108,7 @@ def ask(
     pool: Pool, job: str, now: int, soon: int | None = None, planner: int = 0, limit: int = 4, **more: Any
 ) -> Granted:
     needs = {"renderer": Need(now, now if soon is None else soon), "planner": Need(planner, planner)}
-    spec = JobSpec(job, tenant=more.pop("tenant", "local"), limit=limit)
+    spec = JobSpec(job, tenant=more.pop("tenant", "local"), limit=limit, driver=more.pop("driver", ""))
     return pool.sync(spec, Wish(needs, frozenset(more.pop("returned", ())), tuple(more.pop("lost", ()))))
 
 
@@ -184,6 +189,24 @@ def test_a_driver_that_dies_is_noticed_and_its_workers_are_cleared_first() -> No
     ask(shared, "b", 2, limit=2)
     assert runtime.workers[1].killed
     assert ids(ask(shared, "b", 2, limit=2)) == [0, 2]
+
+
+def test_a_driver_that_is_known_to_have_ended_is_not_waited_for() -> None:
+    runtime = Still()
+    shared = pool(runtime)
+    ask(shared, "a", 4, driver="job 1")
+    ask(shared, "b", 4, driver="job 2")
+    runtime.over = frozenset({"job 1"})
+    runtime.now = 0.5
+    shared.tick()
+    assert not any(worker.abandoned for worker in runtime.workers)  # it has just spoken
+    runtime.now = 1.4
+    ask(shared, "b", 4, driver="job 2")
+    runtime.now = 2.0
+    shared.tick()
+    for worker in runtime.workers:
+        worker.resumed.done = True
+    assert len(ids(ask(shared, "b", 4, driver="job 2"))) == 4
 
 
 def test_a_worker_that_died_is_replaced_and_memory_makes_fewer() -> None:

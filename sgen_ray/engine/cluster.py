@@ -12,7 +12,7 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -152,6 +152,26 @@ class RayRuntime:
             from ray._private.state import state
 
             return frozenset(state.get_draining_nodes())
+        except Exception:
+            return frozenset()
+
+    @property
+    def driver(self) -> str:
+        """An actor by its own id; a plain process by that of its Ray job, which ends with its connection."""
+        context = self._connect().get_runtime_context()
+        if (actor := context.get_actor_id()) is not None:
+            return f"actor {actor}"
+        return f"job {context.get_job_id()}" if context.worker.mode == self._connect().SCRIPT_MODE else ""
+
+    def ended(self, drivers: Collection[str]) -> frozenset[str]:
+        try:  # private as well: without it the lease runs out, some seconds later
+            from ray._private.state import state
+
+            dead = {f"job {job['JobID']}" for job in state.job_table() if job["IsDead"]}
+            for kind, _, name in (driver.partition(" ") for driver in drivers):
+                if kind == "actor" and state.actor_table(name).get("State") == "DEAD":
+                    dead.add(f"actor {name}")
+            return frozenset(dead.intersection(drivers))
         except Exception:
             return frozenset()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
 from functools import cached_property
 from typing import Any
@@ -110,6 +110,13 @@ class LocalRuntime:
         return [call for call in calls if isinstance(call, LocalCall) and call.future in done]
 
     def draining(self) -> frozenset[str]:
+        return frozenset()
+
+    @property
+    def driver(self) -> str:
+        return ""
+
+    def ended(self, drivers: Collection[str]) -> frozenset[str]:
         return frozenset()
 
     def cancel(self, calls: Sequence[Call]) -> None:

@@ -46,13 +46,15 @@ class PoolSpec:
 
 @dataclass(frozen=True)
 class JobSpec:
-    """Who asks: `weight` among the jobs of its tenant, whose `share` is among tenants; `limit`: renderers at most."""
+    """Who asks: `weight` among the jobs of its tenant, whose `share` is among tenants; `limit`: renderers at most;
+    `driver`: the process, as `Runtime.ended` knows it."""
 
     id: str
     tenant: str = "local"
     share: float = 1.0
     weight: float = 1.0
     limit: int = 1
+    driver: str = ""
 
 
 @dataclass(frozen=True)

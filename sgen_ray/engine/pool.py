@@ -22,8 +22,11 @@ from sgen_ray.errors import EngineError, SgenError
 CLEAR_WITHIN = 5.0
 """Seconds that a worker is given to end the calls of a job that is gone, before its process is ended."""
 
-DRAINS_EVERY = 1.0
-"""Seconds between two looks at which machines are about to go."""
+LOOKS_EVERY = 1.0
+"""Seconds between two looks at which machines are about to go, and which silent drivers have ended."""
+
+SILENT = 1.0
+"""Seconds without a word after which it is asked whether a driver has ended; one that lives speaks every 0.2 s."""
 
 
 @dataclass(eq=False)
@@ -157,12 +160,12 @@ class Pool:
             now = self._clock()
             self._account(now)
             self._settle(now)
-            for job in list(self._jobs.values()):
-                if now - job.heard > self._spec.lease:
-                    self.leave(job.spec.id, frozenset())
-            if now - self._looked >= DRAINS_EVERY:
+            looks = now - self._looked >= LOOKS_EVERY
+            if looks:
                 self._looked = now
                 self._look_for_drains()
+            for job in self._abandoned(now, looks):
+                self.leave(job.spec.id, frozenset())
             self._resize(now)
             for kind in self._spec.kinds:
                 self._share_out(kind)
@@ -264,6 +267,13 @@ class Pool:
         for member in list(self._members):
             if member.leaving and member.free:
                 self._end(member)
+
+    def _abandoned(self, now: float, asks: bool) -> list[_Job]:
+        """Jobs whose drivers are gone: that is known, or their leases have run out."""
+        silent = [job for job in self._jobs.values() if now - job.heard > SILENT]
+        names = {job.spec.driver for job in silent if job.spec.driver} if asks else set()
+        ended = self._runtime.ended(names) if names else frozenset()
+        return [job for job in silent if now - job.heard > self._spec.lease or job.spec.driver in ended]
 
     def _resize(self, now: float) -> None:
         if self._jobs:

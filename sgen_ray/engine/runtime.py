@@ -7,7 +7,7 @@ only as an argument of another call.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -101,6 +101,15 @@ class Runtime(Protocol):
 
     def draining(self) -> frozenset[str]:
         """Machines that are about to go away."""
+        ...
+
+    @property
+    def driver(self) -> str:
+        """Who asks from this process, as `ended` knows it; "" where nobody could tell that it has ended."""
+        ...
+
+    def ended(self, drivers: Collection[str]) -> frozenset[str]:
+        """Those that have surely ended."""
         ...
 
     def cancel(self, calls: Sequence[Call]) -> None:

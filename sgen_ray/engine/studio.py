@@ -150,7 +150,8 @@ class Studio:
         """Of the pool of planner and renderers; it is looked for when it is first needed."""
         if not self._leases:
             link = self.runtime.link(pool_spec(self._factory, self.layout, self._engine))
-            self._leases.append(Lease(link, self._job, self.watch.tell))
+            job = replace(self._job, driver=self.runtime.driver)
+            self._leases.append(Lease(link, job, self.watch.tell))
         return self._leases[0]
 
     def _crew(self, lease: Lease, kind: str, size: int = 1, depth: int = 1) -> Crew:
