@@ -5,12 +5,12 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from sgen_ray import __version__
-from sgen_ray.serving import content, events, pictures, reports, videos
+from sgen_ray.serving import content, events, hls, pictures, reports, videos
 from sgen_ray.serving.problems import handle_problems
 from sgen_ray.serving.service import Service
 from sgen_ray.serving.settings import Settings
 
-ROUTERS = (videos.router, events.router, content.router, pictures.router, reports.router)
+ROUTERS = (videos.router, events.router, content.router, hls.router, pictures.router, reports.router)
 
 
 def build_app(settings: Settings) -> FastAPI:
