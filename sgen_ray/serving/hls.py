@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from itertools import accumulate
+from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from fastapi import APIRouter, Request
@@ -25,7 +26,10 @@ from sgen_ray.serving.service import By, In
 router = APIRouter(prefix="/v1/videos/{video_id}/hls", tags=["videos"])
 
 _WHOLE = (JobState.STITCHING, JobState.COMPLETED)
-_ERRORS = {404: {"description": "No such video or part"}, 409: {"description": "Nothing to play yet"}}
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    404: {"description": "No such video or part"},
+    409: {"description": "Nothing to play yet"},
+}
 
 
 @router.get(
