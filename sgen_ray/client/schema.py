@@ -85,6 +85,32 @@ class ApproveVideo(_Request):
     shots: list[Shot] | None = None
 
 
+class CreateCharacter(_Request):
+    """POST /v1/videos/characters: `video` is a picture or a film as a file of the form, or {"id": ...}."""
+
+    name: str = Field(examples=["rex"], description="Used in prompts as @rex; replaces an earlier one of that name.")
+    video: VideoReference | None = None
+
+
+class Character(_Answer):
+    id: str
+    object: Literal["character"] = "character"
+    created_at: int
+    name: str
+    description: str = Field(description="What stands in prompts for @name.")
+
+
+class CharacterList(_Answer):
+    object: Literal["list"] = "list"
+    data: list[Character]
+
+
+class CharacterDeleted(_Answer):
+    id: str
+    deleted: bool = True
+    object: Literal["character.deleted"] = "character.deleted"
+
+
 class VideoError(_Answer):
     code: str
     message: str

@@ -7,6 +7,7 @@ with it every job ends, whoever dies.
 
 from __future__ import annotations
 
+from sgen_ray.jobs.characters import ForCharacters
 from sgen_ray.jobs.events import ForEvents
 from sgen_ray.jobs.flights import ForFlights
 from sgen_ray.jobs.people import ForPeople
@@ -15,5 +16,5 @@ from sgen_ray.jobs.webhooks import ForWebhooks
 from sgen_ray.jobs.workers import ForWorkers
 
 
-class Jobs(ForPeople, ForWorkers, ForFlights, ForEvents, ForTenants, ForWebhooks):
+class Jobs(ForPeople, ForWorkers, ForFlights, ForEvents, ForTenants, ForWebhooks, ForCharacters):
     """The jobs in one database, for any number of threads and processes; each opens its own. Arguments as `Opened`."""

@@ -30,7 +30,7 @@ from sqlalchemy.types import TypeEngine
 from sgen_ray.jobs.records import Job, JobKind, Lease, Progress, Reason, request_from_json
 from sgen_ray.jobs.states import JobState
 
-SCHEMA = "0004"
+SCHEMA = "0005"
 """The newest migration."""
 
 

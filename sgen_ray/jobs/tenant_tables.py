@@ -105,3 +105,15 @@ deliveries = Table(
     Index("deliveries_due", "due"),
     Index("deliveries_of_endpoint", "endpoint", "created"),
 )
+
+characters = Table(
+    "characters",
+    metadata,
+    Column("id", Id),
+    Column("tenant", String(200), nullable=False),
+    Column("name", String(40), nullable=False),
+    Column("description", String(200), nullable=False),
+    Column("created", Utc, nullable=False),
+    PrimaryKeyConstraint("id", name="characters_key"),
+    UniqueConstraint("tenant", "name", name="characters_name"),
+)

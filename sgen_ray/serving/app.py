@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from sgen_ray import __version__
 from sgen_ray.serving import (
     catalogue,
+    characters,
     content,
     events,
     health,
@@ -27,6 +28,7 @@ from sgen_ray.serving.service import Service
 from sgen_ray.serving.settings import Settings
 
 ROUTERS = (
+    characters.router,  # before the videos: "characters" is no id
     videos.router,
     events.router,
     content.router,

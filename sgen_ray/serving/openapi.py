@@ -56,7 +56,7 @@ def describe(app: FastAPI) -> None:
             document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
             components = document.setdefault("components", {}).setdefault("schemas", {})
             for model in (schema.CreateVideo, schema.RemixVideo, schema.EditVideo, schema.ExtendVideo,
-                          schema.ApproveVideo):  # fmt: skip
+                          schema.ApproveVideo, schema.CreateCharacter):  # fmt: skip
                 own = model.model_json_schema(ref_template=_REF)
                 components |= own.pop("$defs", {}) | {model.__name__: own}
             for path in document["paths"].values():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, overload
 
 from fastapi import APIRouter, Depends, Header, Query, Response
 
@@ -62,8 +62,8 @@ def create(
         exclude_none=True, exclude={"prompt", "shots", "model", "seconds", "approve", "input_reference"}
     )
     order = place_order(
-        body.prompt, shots=_shots(body.shots, service), model=service.model(body.model), seconds=_seconds(body.seconds),
-        picture=picture, **_limits(service), **wishes,
+        _said(body.prompt, service, caller), shots=_shots(body.shots, service, caller),
+        model=service.model(body.model), seconds=_seconds(body.seconds), picture=picture, **_limits(service), **wishes,
     )  # fmt: skip
     return _submitted(order, service, caller, response, key, approve=body.approve)
 
@@ -99,7 +99,7 @@ def edit(
 ) -> schema.Video:
     """A film again with another prompt for one shot; the others keep their pictures."""
     plan, parent = _source(sent.body.video, sent, service, caller)
-    order = edit_order(plan, sent.body.shot, sent.body.prompt, **_limits(service))
+    order = edit_order(plan, sent.body.shot, _said(sent.body.prompt, service, caller), **_limits(service))
     return _submitted(replace(order, parent=parent), service, caller, response, key)
 
 
@@ -116,7 +116,7 @@ def extend(
     seconds = _seconds(sent.body.seconds)
     if seconds is None or not 0 < seconds <= service.settings.max_seconds:
         raise Problem(400, "seconds is how much longer the film becomes, like 10", param="seconds")
-    order = extend_order(plan, seconds, sent.body.prompt, **_limits(service))
+    order = extend_order(plan, seconds, _said(sent.body.prompt, service, caller), **_limits(service))
     return _submitted(replace(order, parent=parent), service, caller, response, key)
 
 
@@ -157,7 +157,7 @@ def approve(
     if job.state is not JobState.AWAITING_APPROVAL:
         raise Problem(409, f"the video is {job.state} and does not wait for approval", code="conflict")
     plan = plan_of_job(job, service.jobs.store_of(caller.tenant))
-    order = rewritten_order(plan, _shots(sent.body.shots, service), **_limits(service))
+    order = rewritten_order(plan, _shots(sent.body.shots, service, caller), **_limits(service))
     return _told(change_plan(service.jobs, job, order), service, response)
 
 
@@ -172,7 +172,7 @@ def remix(
 ) -> schema.Video:
     """The film with another prompt; its seed, and what it says of other shots, stay."""
     plan = plan_of_job(service.job(video_id, caller), service.jobs.store_of(caller.tenant))
-    order = edit_order(plan, sent.body.shot, sent.body.prompt, **_limits(service))
+    order = edit_order(plan, sent.body.shot, _said(sent.body.prompt, service, caller), **_limits(service))
     return _submitted(replace(order, kind=JobKind.REMIX, parent=video_id), service, caller, response, key)
 
 
@@ -208,11 +208,20 @@ def _told(job: Job, service: Service, response: Response) -> schema.Video:
     return video_of(job)
 
 
-def _shots(shots: list[schema.Shot] | None, service: Service) -> tuple[Shot, ...]:
+@overload
+def _said(prompt: str, service: Service, caller: Caller) -> str: ...
+@overload
+def _said(prompt: str | None, service: Service, caller: Caller) -> str | None: ...
+def _said(prompt: str | None, service: Service, caller: Caller) -> str | None:
+    """With what the @names of the caller's characters stand for."""
+    return None if prompt is None else service.jobs.spoken(prompt, tenant=caller.tenant)
+
+
+def _shots(shots: list[schema.Shot] | None, service: Service, caller: Caller) -> tuple[Shot, ...]:
     most = service.settings.max_shots
     if shots is not None and not 0 < len(shots) <= most:
         raise Problem(400, f"a storyboard has 1 to {most} shots, not {len(shots)}", param="shots", code="invalid_value")
-    return tuple(Shot(shot.prompt, shot.seconds) for shot in shots or ())
+    return tuple(Shot(_said(shot.prompt, service, caller), shot.seconds) for shot in shots or ())
 
 
 def _seconds(value: float | str | None) -> float | None:
