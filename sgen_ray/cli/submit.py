@@ -177,7 +177,12 @@ def download(
     job: JobId,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", show_default=False, help="Where it goes; by default film.mp4, .png or .jpg."),
+        typer.Option(
+            "--output",
+            "-o",
+            show_default=False,
+            help="Where it goes; by default film.mp4, or VARIANT.jpg.",
+        ),
     ] = None,
     variant: Annotated[str, typer.Option(help="video, thumbnail or spritesheet.")] = "video",
     server: remote.Server = None,
@@ -194,7 +199,7 @@ def download(
 
     if variant not in get_args(Variant):
         raise typer.BadParameter(f"{variant!r} is none of video, thumbnail, spritesheet", param_hint="'--variant'")
-    path = output or Path("film.mp4" if variant == "video" else f"{variant}.png")
+    path = output or Path("film.mp4" if variant == "video" else f"{variant}.jpg")
     with remote.talking(server) as client, show.working("the same command again goes on with the download"):
         remote.fetch(client, job, path, variant=variant, quiet=quiet)  # type: ignore[arg-type]  # checked above
     _say(json, {"job": job, "variant": variant, "output": str(path)}, str(path))

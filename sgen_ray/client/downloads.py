@@ -11,7 +11,8 @@ import re
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -33,84 +34,109 @@ async def download(
         APIError; OSError: it cannot be written.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    part, etag = _begun(target)
     failed = 0
-    try:
+    with closing(_Part(target)) as part:
         while True:
-            before = here = _size(part)
-            resume = {"Range": f"bytes={here}-", "If-Range": etag} if etag is not None and here else {}
+            before = here = part.size
+            resume = {"Range": f"bytes={here}-", "If-Range": part.etag} if part.etag is not None and here else {}
             headers = {"Accept-Encoding": "identity", **resume}
             try:
                 async with calls.stream(path, params=params, headers=headers, fine=(416,) if resume else ()) as answer:
                     total = _total(answer)
-                    if answer.status_code == 416:
-                        if total != here:
-                            part.unlink(missing_ok=True)
-                            continue
-                    else:
+                    if answer.status_code == 416 and total != here:
+                        part.begin(None)
+                        continue
+                    if answer.status_code != 416:  # else a process died between the last byte and the new name
                         before = here = _start(answer, here)
                         if here == 0:
-                            etag = _strong(answer.headers.get("etag"))
-                            part = _instead(part, _part(target, etag))
-                    with open(part, "r+b", opener=_making) as file:
-                        file.seek(here)
-                        if answer.status_code != 416:
-                            async for chunk in calls.chunks(answer):
-                                file.write(chunk)
-                                here += len(chunk)
-                                if on_bytes is not None:
-                                    on_bytes(here, total)
-                        mine = os.fstat(file.fileno())
+                            part.begin(_strong(answer.headers.get("etag")))
+                        async for chunk in calls.chunks(answer):
+                            part.write(here, chunk)
+                            here += len(chunk)
+                            if on_bytes is not None:
+                                on_bytes(here, total)
                 if total is not None and here != total:
                     raise CutOff(f"{calls.base_url} sent {here} of {total} bytes of {target.name}")
-                if _published(part, mine, target):
+                if part.publish():
                     return target
                 raise CutOff(f"another download of {target.name} removed what had arrived")
             except CutOff as cut:
                 failed = 1 if here > before else failed + 1  # what moves on may be cut off any number of times
                 await calls.pause(failed, cut)
-    finally:
-        if etag is None:
-            part.unlink(missing_ok=True)
 
 
-def _making(path: str, flags: int) -> int:
-    """Opens a file, made where it is missing, and keeps what is in it."""
-    return os.open(path, flags | os.O_CREAT, 0o666)
+class _Part:
+    """What has arrived of the target: a file that stays open, whatever becomes of its name.
 
+    Whoever writes to it begins at or before its end, so it has no gaps, however many write the same bytes there.
+    """
 
-def _published(part: Path, mine: os.stat_result, target: Path) -> bool:
-    """Gives the file its name, if it is the one that was written: another download of the same may have been faster,
-    and a third have begun. Whether the target is there."""
-    with suppress(FileNotFoundError):
-        if os.path.samestat(mine, part.stat()):
-            os.replace(part, target)
-    return target.exists()
+    def __init__(self, target: Path) -> None:
+        self._target = target
+        self._path, self.etag = _begun(target)
+        self._file = self._opened()
 
+    @property
+    def size(self) -> int:
+        return os.fstat(self._file.fileno()).st_size
 
-def _instead(part: Path, other: Path) -> Path:
-    """The other name; what had the first is of another content. The file of the same content stays as it is."""
-    if part != other:
-        part.unlink(missing_ok=True)
-    return other
+    def write(self, place: int, data: bytes) -> None:
+        self._file.seek(place)
+        while data:
+            data = data[self._file.write(data) :]
+
+    def begin(self, etag: str | None) -> None:
+        """What comes is of this content; what has arrived of another one is removed."""
+        if etag is None or etag != self.etag:
+            self._remove()
+            self._path, self.etag = _name(self._target, etag), etag
+            self._file = self._opened()
+
+    def publish(self) -> bool:
+        """Gives the file its name, if it has not lost its own: another download of the same may have been faster, and
+        a third have begun. Whether the target is there."""
+        mine = os.fstat(self._file.fileno())
+        self._file.close()
+        with suppress(FileNotFoundError):
+            if os.path.samestat(mine, self._path.stat()):
+                os.replace(self._path, self._target)
+        there = self._target.exists()
+        if not there:
+            self._file = self._opened()
+        return there
+
+    def close(self) -> None:
+        if not self._file.closed and (self.etag is None or self.size == 0):
+            self._remove()
+        self._file.close()
+
+    def _opened(self) -> FileIO:
+        """Made where it is missing, and left as it is where it is not."""
+        return FileIO(self._path, "r+", opener=lambda path, flags: os.open(path, flags | os.O_CREAT, 0o666))
+
+    def _remove(self) -> None:
+        self._file.close()
+        self._path.unlink(missing_ok=True)
 
 
 def _begun(target: Path) -> tuple[Path, str | None]:
     """What an earlier download left, the longest where there are several; its ETag."""
     name = re.compile(re.escape(f".{target.name}.") + r"([\w-]+=*)\.part")
-    begun = [(entry, match[1]) for entry in target.parent.iterdir() if (match := name.fullmatch(entry.name))]
+    begun = []
+    for entry in target.parent.iterdir():
+        if found := name.fullmatch(entry.name):
+            with suppress(ValueError, FileNotFoundError):
+                begun.append((entry.stat().st_size, entry, urlsafe_b64decode(found[1]).decode("latin-1")))
     if not begun:
-        return _part(target, None), None
-    part, code = max(begun, key=lambda found: _size(found[0]))
-    for other, _ in begun:
-        _instead(other, part)
-    try:
-        return part, urlsafe_b64decode(code).decode("latin-1")
-    except ValueError:
-        return _instead(part, _part(target, None)), None
+        return _name(target, None), None
+    _, part, etag = max(begun)
+    for _, other, _ in begun:
+        if other != part:
+            other.unlink(missing_ok=True)
+    return part, etag
 
 
-def _part(target: Path, etag: str | None) -> Path:
+def _name(target: Path, etag: str | None) -> Path:
     """Without an ETag nobody can go on with it, and it is this download's alone."""
     if etag is None:
         return target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
@@ -139,7 +165,3 @@ def _total(answer: httpx.Response) -> int | None:
         return int(found[1]) if found else None
     length = answer.headers.get("content-length", "")
     return int(length) if length.isdigit() else None
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
