@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 from dataclasses import dataclass
 from heapq import heappop, heappush
@@ -10,13 +11,14 @@ from itertools import count
 from pathlib import Path
 
 import numpy as np
-from common import percent, save, show
+from common import each, percent, save, show
 
 from sgen_ray.engine.policy import Claim, Ledger, shares, sizes
 
 DAY = 86_400.0
-TICK = 5.0
-"""Seconds between two rounds of sharing out. The pool does it several times a second; windows take much longer."""
+TICK = 20.0
+"""Seconds between two rounds of sharing out, in which a renderer that was given back does nothing. The pool does it
+several times a second; windows take some five minutes here, so that utilisation comes out a few percent too low."""
 
 
 @dataclass(eq=False)
@@ -56,6 +58,7 @@ def main() -> None:
     parser.add_argument("--lifetime", type=float, default=6.0, help="hours that a spot machine lives, on average")
     parser.add_argument("--loading", type=float, default=120.0, help="seconds until a new renderer works")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=min(3, os.cpu_count() or 1), help="processes of one thread")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     parser.add_argument("--small", action="store_true", help="20 renderers, 200 jobs")
     arguments = parser.parse_args()
@@ -63,10 +66,9 @@ def main() -> None:
         arguments.renderers, arguments.jobs = 20, 200
     cases = {"as it comes": (arguments.lifetime, arguments.load), "no losses": (float("inf"), arguments.load),
              "overloaded": (arguments.lifetime, 1.3)}  # fmt: skip
-    days = {
-        name: simulate(arguments.renderers, arguments.jobs, load, life * 3600, arguments.loading, arguments.seed)
-        for name, (life, load) in cases.items()
-    }
+    tasks = [(arguments.renderers, arguments.jobs, load, life * 3600, arguments.loading, arguments.seed)
+             for life, load in cases.values()]  # fmt: skip
+    days = dict(zip(cases, each(simulate, tasks, arguments.workers, "days"), strict=True))
     columns = ["case", "jobs", "completed", "machines lost", "utilisation", "work lost", "queued, median s", "95 %, s",
                "stretch, median", "95 %"]  # fmt: skip
     rows = [[name, d.jobs, d.completed, d.losses, percent(d.utilisation), percent(d.lost_work),
@@ -90,8 +92,12 @@ def main() -> None:
     save("simulator", arguments, figures, judged=False, painted=False)
 
 
-def simulate(most: int, jobs: int, load: float, lifetime: float, loading: float, seed: int) -> Day:
-    """One day of arrivals, by day more than by night, until the last job is over. Windows are scaled to the load."""
+def simulate(task: tuple[int, int, float, float, float, int]) -> Day:
+    """One day of arrivals, by day more than by night, until the last job is over. Windows are scaled to the load.
+
+    task: renderers at most, jobs, load, seconds that a machine lives, seconds of loading, seed.
+    """
+    most, jobs, load, lifetime, loading, seed = task
     random = np.random.default_rng(seed)
     coming = _arrivals(jobs, random)
     window_seconds = load * most * DAY / sum(job.windows for job in coming)

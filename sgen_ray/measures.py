@@ -94,15 +94,18 @@ def frame_sharpness(frame: NDArray[np.uint8]) -> float:
 
 def frame_colourfulness(frame: NDArray[np.uint8]) -> float:
     """sqrt(var(rg) + var(yb)) + 0.3 sqrt(mean(rg)^2 + mean(yb)^2), rg = R - G, yb = (R + G) / 2 - B; 0 for grey."""
-    red, green, blue = (frame[..., channel].astype(np.float64) for channel in range(3))
-    red_green, yellow_blue = red - green, (red + green) / 2 - blue
-    spread = np.sqrt(red_green.var() + yellow_blue.var())
-    return float(spread + 0.3 * np.hypot(red_green.mean(), yellow_blue.mean()))
+    red, green, blue = (frame[..., channel].astype(np.int32) for channel in range(3))
+    red_green, both = red - green, red + green - 2 * blue  # the second is twice yb, so that all sums are of integers
+    count, mean_rg, mean_yb = red.size, red_green.mean(), both.mean() / 2
+    squares = np.square(red_green).sum(dtype=np.int64) / count
+    squares += np.square(both).sum(dtype=np.int64) / count / 4
+    spread = np.sqrt(max(0.0, squares - mean_rg**2 - mean_yb**2))
+    return float(spread + 0.3 * np.hypot(mean_rg, mean_yb))
 
 
 def frame_difference(earlier: NDArray[np.uint8], later: NDArray[np.uint8]) -> float:
     """Mean absolute difference over pixels and channels, in 0..1."""
-    return float(np.abs(later.astype(np.int16) - earlier).mean() / 255)
+    return float((np.maximum(earlier, later) - np.minimum(earlier, later)).mean() / 255)
 
 
 class FilmStats:

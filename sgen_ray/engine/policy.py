@@ -54,7 +54,7 @@ def next_worker(loads: Sequence[int], queued: int, depth: int) -> int | None:
 # Who holds how many workers.
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Claim:
     """What one job asks for: `wants` workers now.
 
@@ -87,7 +87,10 @@ def shares(workers: int, claims: Iterable[Claim]) -> dict[str, int]:
     for claim in claims:
         if claim.wants > 0:
             tenants.setdefault(claim.tenant, []).append(claim)
-    given = {claim.job: 0 for group in tenants.values() for claim in group}
+    wanted = {claim.job: claim.wants for group in tenants.values() for claim in group}
+    if sum(wanted.values()) <= workers:
+        return wanted
+    given = dict.fromkeys(wanted, 0)
     least = min((group[0].tenant_served for group in tenants.values()), default=0.0)
     outside = []
     inside = {name: _by_service(group) for name, group in tenants.items()}

@@ -140,7 +140,8 @@ def _segment(part: bytes, number: int) -> Iterator[tuple[av.VideoStream, list[av
     """The stream and packets of a raw H.264 segment; open while they are copied, as they still point into it."""
     trouble = EngineError(f"segment {number} is no H.264 stream that begins with a key frame")
     try:
-        segment = av.open(io.BytesIO(part), "r", format="h264")
+        # One picture says all there is to know of the stream; by default many are decoded to find that out.
+        segment = av.open(io.BytesIO(part), "r", format="h264", options={"probesize": "4096"})
     except av.FFmpegError as error:
         raise trouble from error
     with segment:
