@@ -226,7 +226,7 @@ def fill(
                     flights=_Flights(keeper, store),
                 )  # fmt: skip
                 if job.output is None:
-                    keep_film(Artifacts(store), tell.film, output)
+                    Artifacts(store).put_file("video", tell.film, output)
         if job.approve:
             keeper.insist(lambda: jobs.advance(lease, JobState.AWAITING_APPROVAL))
             return None
@@ -345,13 +345,3 @@ def _result(video: Video, in_file: bool) -> dict[str, Any]:
     facts = dataclasses.asdict(replace(video, path=Path(), timeline=()))
     facts = {name: value for name, value in facts.items() if name not in ("timeline", "job")}
     return facts | {"path": str(video.path.absolute()) if in_file else None}
-
-
-def keep_film(artifacts: Artifacts, film: str, path: Path) -> None:
-    """The finished film becomes an artifact under the name of the film that was made."""
-    artifacts.put("video", film, path.read_bytes())
-
-
-def kept_film(artifacts: Artifacts, film: str) -> bytes | None:
-    """As `keep_film` kept it; None where it is gone."""
-    return artifacts.get("video", film)

@@ -180,9 +180,9 @@ class ForPeople(Opened):
         """
         now = self._clock()
         chosen = sa.and_(jobs.c.id == job_id, of_tenant(tenant), jobs.c.state == JobState.AWAITING_APPROVAL)
-        replaced: dict[str, Any] = (
-            {} if request is None else {"request": request_to_json(request), "plan": None, "held": held}
-        )
+        replaced: dict[str, Any] = {}
+        if request is not None:
+            replaced = {"request": request_to_json(request), "plan": None, "held": held}
         with self._db.write() as connection:
             row = self._update(connection, chosen, state=JobState.QUEUED, approve=again, updated=now, **replaced)
             if row is not None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from functools import lru_cache
 from itertools import accumulate
-from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from fastapi import APIRouter, Request
@@ -21,25 +20,22 @@ from sgen_ray.jobs.states import JobState
 from sgen_ray.media.live import INIT, PLAYLIST, Fragment, fragment, playlist
 from sgen_ray.serving.content import expired, unfinished
 from sgen_ray.serving.problems import Problem
+from sgen_ray.serving.ranges import stored
 from sgen_ray.serving.service import By, In
 
 router = APIRouter(prefix="/v1/videos/{video_id}/hls", tags=["videos"])
 
 _WHOLE = (JobState.STITCHING, JobState.COMPLETED)
-_ERRORS: dict[int | str, dict[str, Any]] = {
-    404: {"description": "No such video or part"},
-    409: {"description": "Nothing to play yet"},
-}
 
 
 @router.get(
     f"/{PLAYLIST}",
     response_class=Response,
-    responses={200: {"content": {"application/vnd.apple.mpegurl": {}}}, **_ERRORS},
+    responses=stored("application/vnd.apple.mpegurl"),
 )
 def film(video_id: str, request: Request, service: In, caller: By) -> Response:
     """The playlist (HLS, fragmented MP4): grows until the film is finished. The query is passed on to all in it."""
-    job = service.jobs.get(video_id, tenant=caller.tenant)
+    job = service.job(video_id, caller)
     artifacts = service.artifacts(job.tenant)
     parts = _parts(artifacts, job)
     query = urlencode(parse_qsl(request.url.query))
@@ -54,20 +50,20 @@ def film(video_id: str, request: Request, service: In, caller: By) -> Response:
     return Response(text, media_type="application/vnd.apple.mpegurl", headers={"Cache-Control": "no-store"})
 
 
-@router.get(f"/{INIT}", response_class=Response, responses={200: {"content": {"video/mp4": {}}}, **_ERRORS})
+@router.get(f"/{INIT}", response_class=Response, responses=stored("video/mp4"))
 def header(video_id: str, request: Request, service: In, caller: By) -> Response:
     """What players need before any segment."""
-    job = service.jobs.get(video_id, tenant=caller.tenant)
+    job = service.job(video_id, caller)
     artifacts = service.artifacts(job.tenant)
     parts = _parts(artifacts, job)
     first = next(index for index, frames in enumerate(parts.frames) if frames)
     return _answer(request, job, "init", _fragment(artifacts, job, parts, first).header)
 
 
-@router.get("/{number}.m4s", response_class=Response, responses={200: {"content": {"video/mp4": {}}}, **_ERRORS})
+@router.get("/{number}.m4s", response_class=Response, responses=stored("video/mp4"))
 def segment(video_id: str, number: int, request: Request, service: In, caller: By) -> Response:
     """One segment of the film, with its place in it."""
-    job = service.jobs.get(video_id, tenant=caller.tenant)
+    job = service.job(video_id, caller)
     artifacts = service.artifacts(job.tenant)
     parts = _parts(artifacts, job)
     if not 0 <= number < len(parts.segments) or not parts.frames[number]:
