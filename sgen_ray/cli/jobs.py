@@ -105,7 +105,7 @@ def resume(
         place = output or (None if record.output is None else Path(record.output))
         if place is None:
             raise JobError(f"{record.id} does not say where its film goes; name a file with -o film.mp4")
-        kept = str(store or default_store())
+        kept = records.store_of(record.tenant, str(store or default_store()))
         order = recorded.order_of(record, kept)
         engine = recorded.engine_of(record, EngineConfig(renderers=renderers))
         mine = recorded.again(records, record, this_owner("sgen resume"))

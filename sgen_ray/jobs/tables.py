@@ -53,10 +53,9 @@ class Utc(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-
 class _Id(TypeDecorator[str]):
-    """Compared to page through them: by their bytes, whatever the language of the database is. What people send as an id
-    may have a NUL in it, which PostgreSQL takes in no text; with another letter there it is unknown all the same."""
+    """Compared to page through them: by their bytes, whatever the language of the database is. What people send as an
+    id may have a NUL in it, which PostgreSQL takes in no text; with another letter it is unknown all the same."""
 
     impl = String(32)
     cache_ok = True

@@ -74,11 +74,10 @@ class ForTenants(Opened):
             rows = connection.execute(sa.select(tenants).order_by(tenants.c.name))
             return tuple(_tenant(row) for row in rows)
 
-    def store_of(self, tenant: str) -> str:
-        """Where the artifacts of its jobs are."""
-        return (
-            self._store if tenant == LOCAL else store_of(self._store, LOCAL if self.tenant(tenant).common else tenant)
-        )
+    def store_of(self, tenant: str, store: str | None = None) -> str:
+        """Where the artifacts of its jobs are. `store`: of all tenants, by default that of these jobs."""
+        common = tenant == LOCAL or self.tenant(tenant).common
+        return store_of(self._store if store is None else store, LOCAL if common else tenant)
 
     def set_tenant(
         self,
