@@ -22,6 +22,7 @@ from sgen_ray.engine.events import (
     WindowFinished,
 )
 from sgen_ray.engine.generate import generate_film, make_plan
+from sgen_ray.engine.news import News
 from sgen_ray.engine.runtime import Runtime
 from sgen_ray.errors import Cancelled, DatabaseError, JobError, LeaseLost, ModelError, PlanError, SgenError
 from sgen_ray.jobs.arrays import arrays_from_bytes, arrays_to_bytes
@@ -33,9 +34,10 @@ from sgen_ray.jobs.keeper import Keeper
 from sgen_ray.jobs.plan_file import kept_plan, plan_from_bytes
 from sgen_ray.jobs.records import Job, JobKind, Lease, Progress
 from sgen_ray.jobs.states import JobState
-from sgen_ray.jobs.stores import LOCAL
+from sgen_ray.journal import Journal
 from sgen_ray.models.factory import load_factory
 from sgen_ray.orders import Order
+from sgen_ray.paths import LOCAL
 from sgen_ray.types import Video
 
 _OF_THE_PROCESS = ("in_process", "address", "object_store_mib", "start_timeout")
@@ -200,8 +202,8 @@ def fill(
     if job.tenant != LOCAL:
         engine = replace(engine, tenant=job.tenant, share=jobs.tenant(job.tenant).share)
     try:
-        with Keeper(jobs, lease) as keeper:
-            tell = _Teller(keeper, on_event)
+        with Keeper(jobs, lease) as keeper, Journal(jobs, job, News(engine.namespace)) as journal:
+            tell = _Teller(keeper, journal, on_event)
             if job.approve:
                 make_plan(
                     order.request, order.factory, store=store, held=order.held, engine=engine, on_event=tell,
@@ -213,7 +215,7 @@ def fill(
                     held=order.held, live=live, on_event=tell, runtime=runtime, flights=_Flights(keeper, store),
                 )  # fmt: skip
                 if job.output is None:
-                    keep_film(Artifacts(store), tell.film, output)
+                    Artifacts(store).put_file("video", tell.film, output)
         if job.approve:
             keeper.insist(lambda: jobs.advance(lease, JobState.AWAITING_APPROVAL))
             return None
@@ -247,10 +249,10 @@ def fail(jobs: Jobs, lease: Lease, error: SgenError) -> None:
 
 
 class _Teller:
-    """Writes what happens into the job, and passes it on."""
+    """Writes what happens into the job and its journal, and passes it on."""
 
-    def __init__(self, keeper: Keeper, on_event: OnEvent | None) -> None:
-        self._keeper, self._on_event = keeper, on_event
+    def __init__(self, keeper: Keeper, journal: Journal, on_event: OnEvent | None) -> None:
+        self._keeper, self._journal, self._on_event = keeper, journal, on_event
         self._done = self._total = 0
         self._state = JobState.PLANNING
         self.film = ""
@@ -271,6 +273,7 @@ class _Teller:
             case PhaseFinished("render") | PhaseStarted("join") if self._state is JobState.RENDERING:
                 self._advance(JobState.STITCHING)
         keeper.progress = Progress(str(self._state), self._done, self._total)
+        self._journal(event)
         if self._on_event is not None:
             self._on_event(event)
 
@@ -279,6 +282,7 @@ class _Teller:
         not know of it has ended by then: so nothing that was found there goes away."""
         jobs, lease = self._keeper.jobs, self._keeper.lease
         progress = Progress(str(state), self._done, self._total)
+        self._journal.flush()
         self._keeper.insist(lambda: jobs.advance(lease, state, plan=plan, film=film, progress=progress))
         self._state = state
         if plan or film:
@@ -330,13 +334,3 @@ def _result(video: Video, in_file: bool) -> dict[str, Any]:
     facts = dataclasses.asdict(replace(video, path=Path(), timeline=()))
     facts = {name: value for name, value in facts.items() if name not in ("timeline", "job")}
     return facts | {"path": str(video.path.absolute()) if in_file else None}
-
-
-def keep_film(artifacts: Artifacts, film: str, path: Path) -> None:
-    """The finished film becomes an artifact under the name of the film that was made."""
-    artifacts.put("video", film, path.read_bytes())
-
-
-def kept_film(artifacts: Artifacts, film: str) -> bytes | None:
-    """As `keep_film` kept it; None where it is gone."""
-    return artifacts.get("video", film)

@@ -14,7 +14,7 @@ from sgen_ray.jobs.artifacts import Artifacts, Stored
 from sgen_ray.jobs.jobs import Jobs
 from sgen_ray.jobs.manifest import manifest_from_bytes
 from sgen_ray.jobs.records import References
-from sgen_ray.jobs.stores import store_of
+from sgen_ray.paths import tenant_store
 
 PICTURES = ("filmstrip", "thumbnail", "spritesheet")
 
@@ -88,7 +88,7 @@ def needed(names: References, artifacts: Artifacts) -> set[tuple[str, str]]:
         plans.add(parts.plan)
         found |= {("window", name) for name in parts.windows}
         found |= {(kind, name) for name in parts.segments for kind in ("segment", "stats")}
-    found |= {("plan", name) for name in plans}
+    found |= {(kind, name) for name in plans for kind in ("plan", "preview")}
     return found | {("picture", picture_name(source, what)) for source in plans | names.films for what in PICTURES}
 
 
@@ -97,7 +97,7 @@ def _rubbish(
 ) -> list[tuple[Artifacts, Stored]]:
     """With the store that each is in."""
     own = Artifacts(store)
-    names = {store_of(own.uri, tenant): found for tenant, found in jobs.references(without).items()}
+    names = {tenant_store(own.uri, tenant): found for tenant, found in jobs.references(without).items()}
     rubbish = []
     for uri in {own.uri, *own.tenants()}:
         artifacts = Artifacts(uri)

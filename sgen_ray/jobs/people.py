@@ -14,11 +14,11 @@ from sgen_ray.jobs.fingerprints import fingerprint
 from sgen_ray.jobs.opened import Opened
 from sgen_ray.jobs.quotas import admit, spend
 from sgen_ray.jobs.records import Job, JobKind, Page, References, new_id, request_to_json
-from sgen_ray.jobs.statements import MAX_NAME, ended, lost, of_tenant
+from sgen_ray.jobs.statements import MAX_NAME, ended, lost, of_tenant, state_event
 from sgen_ray.jobs.states import RUNNING, TERMINAL, JobState
-from sgen_ray.jobs.stores import LOCAL
-from sgen_ray.jobs.tables import job_of, jobs
+from sgen_ray.jobs.tables import events, job_of, jobs
 from sgen_ray.jobs.tenant_tables import tenants
+from sgen_ray.paths import LOCAL
 from sgen_ray.types import VideoRequest
 
 
@@ -79,6 +79,7 @@ class ForPeople(Opened):
             "held": held,
             "output": output,
             "engine": dict(engine) if engine else None,
+            "events": 1,
             **({} if owner is None else self._claimed(owner, now) | {"token": 1, "attempts": 1}),
         }
         # An update that changes nothing makes RETURNING tell the job that is already there.
@@ -99,6 +100,7 @@ class ForPeople(Opened):
             row = connection.execute(insert.returning(*jobs.c)).one()
             if row.id == values["id"]:
                 spend(connection, tenant, request.seconds, now)
+                connection.execute(sa.insert(events), [state_event(row)])
         if row.request_hash != values["request_hash"]:
             raise JobError(
                 f"the idempotency key {idempotency_key!r} belongs to {row.id}, which is another request; use a new key"
@@ -178,7 +180,9 @@ class ForPeople(Opened):
         """
         now = self._clock()
         chosen = sa.and_(jobs.c.id == job_id, of_tenant(tenant), jobs.c.state == JobState.AWAITING_APPROVAL)
-        replaced = {} if request is None else {"request": request_to_json(request), "plan": None, "held": held}
+        replaced: dict[str, Any] = {}
+        if request is not None:
+            replaced = {"request": request_to_json(request), "plan": None, "held": held}
         with self._db.write() as connection:
             row = self._update(connection, chosen, state=JobState.QUEUED, approve=again, updated=now, **replaced)
             if row is not None:

@@ -109,6 +109,7 @@ jobs = Table(
     Column("held", String(64)),
     Column("output", Text),
     Column("engine", Json),
+    Column("events", Integer, nullable=False, server_default="0"),
     PrimaryKeyConstraint("id", name="jobs_key"),
     UniqueConstraint("tenant", "idempotency_key", name="jobs_idempotency"),
     Index("jobs_state", "state", "tenant"),
@@ -125,6 +126,17 @@ flights = Table(
     Column("expires", Utc),
     PrimaryKeyConstraint("name", name="flights_key"),
     Index("flights_of_job", "job"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("job", Id, ForeignKey("jobs.id", name="events_job", ondelete="CASCADE")),
+    Column("number", Integer),
+    Column("type", String(20), nullable=False),
+    Column("at", Utc, nullable=False),
+    Column("data", Json, nullable=False),
+    PrimaryKeyConstraint("job", "number", name="events_key"),
 )
 
 

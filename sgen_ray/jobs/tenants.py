@@ -23,9 +23,9 @@ from sgen_ray.errors import JobError
 from sgen_ray.jobs.opened import Opened
 from sgen_ray.jobs.records import new_id, one_line
 from sgen_ray.jobs.statements import MAX_NAME
-from sgen_ray.jobs.stores import LOCAL, store_of
 from sgen_ray.jobs.tables import jobs
 from sgen_ray.jobs.tenant_tables import keys, secrets, tenants
+from sgen_ray.paths import LOCAL, tenant_store
 
 LAST_USED_EVERY = timedelta(hours=1)
 """`last_used` is no more exact than that, so that using a key costs no write."""
@@ -77,7 +77,7 @@ class ForTenants(Opened):
     def store_of(self, tenant: str, store: str | None = None) -> str:
         """Where the artifacts of its jobs are. `store`: of all tenants, by default that of these jobs."""
         common = tenant == LOCAL or self.tenant(tenant).common
-        return store_of(self._store if store is None else store, LOCAL if common else tenant)
+        return tenant_store(self._store if store is None else store, LOCAL if common else tenant)
 
     def set_tenant(
         self,

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from sgen_ray.errors import JobError, LeaseLost
+from sgen_ray.errors import JobError
 from sgen_ray.jobs.fairness import claim_order
 from sgen_ray.jobs.opened import Opened
 from sgen_ray.jobs.owner import is_gone
@@ -104,7 +104,7 @@ class ForWorkers(Opened):
         for row in dead:
             with self._db.write() as connection:
                 same = sa.and_(jobs.c.id == row.id, jobs.c.token == row.token, jobs.c.state.in_(RUNNING))
-                self._update(connection, same, lease_expires=now)
+                self._update(connection, same, told=False, lease_expires=now)
         return len(dead)
 
     def cancel_wanted(self, lease: Lease) -> bool:
@@ -204,14 +204,11 @@ class ForWorkers(Opened):
             values["finished"] = now
         held = sa.and_(jobs.c.id == lease.job, jobs.c.token == lease.token)
         with self._db.write() as connection:
-            row = self._update(connection, sa.and_(held, jobs.c.state.in_(before)), updated=now, **values)
+            told = state not in (None, JobState.PLANNING)  # which its claim has told
+            row = self._update(connection, sa.and_(held, jobs.c.state.in_(before)), told, updated=now, **values)
             if row is not None:
                 return job_of(row)
             found = connection.execute(sa.select(jobs.c.state, jobs.c.token).where(jobs.c.id == lease.job)).first()
         if found is None or found.token != lease.token or found.state not in RUNNING:
             raise self._lost(lease, None if found is None else found.state)
         raise JobError(f"{lease.job} is {found.state}, which {state} cannot follow")
-
-    def _lost(self, lease: Lease, state: str | None) -> LeaseLost:
-        became = "deleted" if state is None else state
-        return LeaseLost(f"{lease.job} is {became} and no longer held by {lease.owner}, whose token was {lease.token}")

@@ -5,7 +5,19 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from sgen_ray import __version__
-from sgen_ray.serving import catalogue, content, health, session, signed, videos, webhooks
+from sgen_ray.serving import (
+    catalogue,
+    content,
+    events,
+    health,
+    hls,
+    pictures,
+    reports,
+    session,
+    signed,
+    videos,
+    webhooks,
+)
 from sgen_ray.serving.guard import protect
 from sgen_ray.serving.limits import BodyLimit
 from sgen_ray.serving.openapi import describe
@@ -15,7 +27,11 @@ from sgen_ray.serving.settings import Settings
 
 ROUTERS = (
     videos.router,
+    events.router,
     content.router,
+    hls.router,
+    pictures.router,
+    reports.router,
     catalogue.router,
     health.router,
     session.router,
