@@ -343,7 +343,6 @@ def test_a_signed_link_shows_one_videos_media_for_a_while(media: FastAPI, monkey
     refused = [
         f"{here}?{query}",
         f"{here}/secret?{query}",
-        f"/v1/videos?{query}",
         f"/v1/videos/{other.id}/content?{query}",
         f"{here}/content?{query.replace('expires=', 'expires=1')}",
         f"{here}/content?{query.replace('expires=', 'expires=-')}",
@@ -364,9 +363,12 @@ def test_a_signed_link_shows_one_videos_media_for_a_while(media: FastAPI, monkey
     assert client.get(links["urls"]["content"]).status_code == 401
 
 
+TOKENS = Tokens(SECRET)
+
+
 @given(st.text(), st.text())
 def test_no_text_is_a_signature(expires: str, signature: str) -> None:
-    assert Tokens(SECRET).verify("job_1", expires, signature, 0) is None
+    assert TOKENS.verify("job_1", expires, signature, 0) is None
 
 
 def test_playlists_pass_the_signature_on(app: FastAPI) -> None:

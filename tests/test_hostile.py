@@ -42,11 +42,11 @@ class Place:
     port: int
     token: str
     job: str
+    client: httpx.Client
 
     def ask(self, method: str, path: str, **options: object) -> httpx.Response:
-        url = f"http://127.0.0.1:{self.port}{path}"
         headers = {"Authorization": f"Bearer {self.token}", **options.pop("headers", {})}  # type: ignore[dict-item]
-        return httpx.request(method, url, headers=headers, timeout=60, **options)  # type: ignore[arg-type]
+        return self.client.request(method, path, headers=headers, **options)  # type: ignore[arg-type]
 
     def raw(self, text: str) -> bytes:
         """The answer's first line and headers."""
@@ -71,7 +71,9 @@ def place(database: str, tmp_path: Path) -> Iterator[Place]:
     try:
         while not server.started:
             time.sleep(0.01)
-        yield Place(app, listening.getsockname()[1], token, job)
+        port = listening.getsockname()[1]
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+            yield Place(app, port, token, job, client)
     finally:
         server.should_exit = True
         thread.join()
@@ -93,68 +95,67 @@ def test_odd_names_in_every_route(place: Place) -> None:
                 assert answer.json()["error"]["message"]
 
 
-@pytest.mark.parametrize(
-    "query", ["after=%00", "after=%ff", "limit=-1", "limit=x", "limit=" + "9" * 400, "after=" + "a" * 5000]
-)
-def test_odd_queries(place: Place, query: str) -> None:
-    assert place.ask("GET", f"/v1/videos?{query}").status_code < 500
+def test_odd_queries(place: Place) -> None:
+    for query in ("after=%00", "after=%ff", "limit=-1", "limit=x", "limit=" + "9" * 400, "after=" + "a" * 5000):
+        answer = place.ask("GET", f"/v1/videos?{query}")
+        assert answer.status_code < 500, (query, answer.text)
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"{",
-        b"[]",
-        b"null",
-        b"\xff\xfe",
-        b'{"prompt": "a\\u0000b", "seconds": 4}',
-        b'{"prompt": "\\ud800", "seconds": 4}',
-        b'{"prompt": "a", "seconds": 1e400}',
-        b'{"prompt": "a", "seconds": NaN}',
-        b'{"prompt": "a", "seconds": "Infinity"}',
-        b'{"prompt": "a", "tenant": "a"}',
-        b'{"prompt": "a", "model": "../../etc"}',
-        b'{"prompt": "a", "seed": 123456789012345678901234567890}',
-        b"[" * 100_000,
-        b'{"prompt": ' + b"[" * 900 + b"]" * 900 + b"}",
-    ],
-)
-def test_odd_bodies(place: Place, body: bytes) -> None:
-    answer = place.ask("POST", "/v1/videos", content=body, headers={"Content-Type": "application/json"})
-    assert answer.status_code < 500, answer.text
-    assert answer.json()["error"]["message"] if answer.status_code >= 400 else True
+BODIES = [
+    b"",
+    b"{",
+    b"[]",
+    b"null",
+    b"\xff\xfe",
+    b'{"prompt": "a\\u0000b", "seconds": 4}',
+    b'{"prompt": "\\ud800", "seconds": 4}',
+    b'{"prompt": "a", "seconds": 1e400}',
+    b'{"prompt": "a", "seconds": NaN}',
+    b'{"prompt": "a", "seconds": "Infinity"}',
+    b'{"prompt": "a", "tenant": "a"}',
+    b'{"prompt": "a", "model": "../../etc"}',
+    b'{"prompt": "a", "seed": 123456789012345678901234567890}',
+    b"[" * 100_000,
+    b'{"prompt": ' + b"[" * 900 + b"]" * 900 + b"}",
+]
 
 
-@pytest.mark.parametrize(
-    ("lines", "statuses"),
-    [
-        (["GET /v1/videos HTTP/1.1", "Host: x", "Authorization: Bearer {token}\r\n x"], (400, 401)),
-        (
-            ["GET /v1/videos HTTP/1.1", "Host: x", "Authorization: Bearer sk-x", "Authorization: Bearer {token}"],
-            (400, 401),
-        ),
-        (["GET /v1/videos HTTP/1.1", "Host: x", "X: a\x00b", "Authorization: Bearer {token}"], (400,)),
-        (["GET /v1/videos HTTP/1.1", "Host: x", "Cookie: sgen={token}"], (401,)),
-        (["GET /v1/videos HTTP/1.1", "Host: x", "Cookie: " + "sgen=x; " * 4000], (400, 401, 431)),
-        (["GET http://evil.example/v1/videos HTTP/1.1", "Host: evil.example"], (401, 404)),
-        (["GET /v1/videos/{job}/../../videos HTTP/1.1", "Host: x"], (401, 404)),
-        (["GET //v1//videos HTTP/1.1", "Host: x"], (401, 404)),
-        (["TRACE /v1/videos HTTP/1.1", "Host: x"], (401, 403, 405)),
-        (
-            ["POST /v1/videos HTTP/1.1", "Host: x", "Content-Length: 5", "Transfer-Encoding: chunked", "", "0"],
-            (400, 401),
-        ),
-        (["POST /v1/videos HTTP/1.1", "Host: x", "Content-Length: -1"], (400,)),
-        (["GET /v1/session HTTP/1.1", "Host: x", "X-Forwarded-For: 127.0.0.1", "X-Forwarded-Host: localhost"], (401,)),
-        (["GET /v1/videos HTTP/1.1", "Host: x", "X-Tenant: a", "X-User: a"], (401,)),
-    ],
-)
-def test_odd_headers(place: Place, lines: list[str], statuses: tuple[int, ...]) -> None:
-    text = "\r\n".join(line.format(token=place.token, job=place.job) for line in lines)
-    answer = place.raw(text + "\r\nConnection: close\r\n\r\n")
-    assert int(answer.split()[1]) in statuses, answer
-    assert b"X-Injected" not in answer
+def test_odd_bodies(place: Place) -> None:
+    for body in BODIES:
+        answer = place.ask("POST", "/v1/videos", content=body, headers={"Content-Type": "application/json"})
+        assert answer.status_code < 500, (body[:80], answer.text)
+        assert answer.status_code == 200 or answer.json()["error"]["message"]
+
+
+HEADERS: list[tuple[list[str], tuple[int, ...]]] = [
+    (["GET /v1/videos HTTP/1.1", "Host: x", "Authorization: Bearer {token}\r\n x"], (400, 401)),
+    (
+        ["GET /v1/videos HTTP/1.1", "Host: x", "Authorization: Bearer sk-x", "Authorization: Bearer {token}"],
+        (400, 401),
+    ),
+    (["GET /v1/videos HTTP/1.1", "Host: x", "X: a\x00b", "Authorization: Bearer {token}"], (400,)),
+    (["GET /v1/videos HTTP/1.1", "Host: x", "Cookie: sgen={token}"], (401,)),
+    (["GET /v1/videos HTTP/1.1", "Host: x", "Cookie: " + "sgen=x; " * 4000], (400, 401, 431)),
+    (["GET http://evil.example/v1/videos HTTP/1.1", "Host: evil.example"], (401, 404)),
+    (["GET /v1/videos/{job}/../../videos HTTP/1.1", "Host: x"], (401, 404)),
+    (["GET //v1//videos HTTP/1.1", "Host: x"], (401, 404)),
+    (["TRACE /v1/videos HTTP/1.1", "Host: x"], (401, 403, 405)),
+    (
+        ["POST /v1/videos HTTP/1.1", "Host: x", "Content-Length: 5", "Transfer-Encoding: chunked", "", "0"],
+        (400, 401),
+    ),
+    (["POST /v1/videos HTTP/1.1", "Host: x", "Content-Length: -1"], (400,)),
+    (["GET /v1/session HTTP/1.1", "Host: x", "X-Forwarded-For: 127.0.0.1", "X-Forwarded-Host: localhost"], (401,)),
+    (["GET /v1/videos HTTP/1.1", "Host: x", "X-Tenant: a", "X-User: a"], (401,)),
+]
+
+
+def test_odd_headers(place: Place) -> None:
+    for lines, statuses in HEADERS:
+        text = "\r\n".join(line.format(token=place.token, job=place.job) for line in lines)
+        answer = place.raw(text + "\r\nConnection: close\r\n\r\n")
+        assert int(answer.split()[1]) in statuses, (lines, answer)
+        assert b"X-Injected" not in answer
 
 
 def test_nothing_given_comes_back_as_a_header(place: Place) -> None:

@@ -206,7 +206,7 @@ def test_readyz_tells_who_works(client: TestClient, place: Place) -> None:
 
 
 def test_a_full_queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with TestClient(toy_place(tmp_path, monkeypatch, max_queued=1).app) as client:
+    with TestClient(toy_place(tmp_path, monkeypatch, max_queue=1).app) as client:
         client.post("/v1/videos", json=FILM)
         refused = client.post("/v1/videos", json=FILM)
         assert error(refused, 429)["type"] == "rate_limit_error" and int(refused.headers["Retry-After"]) > 0

@@ -236,12 +236,12 @@ SECONDS = st.floats(0, 100)
     ),
     st.none() | st.integers(1, 5),
 )  # fmt: skip
-def test_who_is_refused(tenant: Tenant, seconds: float, load: Load, max_queued: int | None) -> None:
-    refused = refusal(tenant, seconds, load, max_queued, NOW)
+def test_who_is_refused(tenant: Tenant, seconds: float, load: Load, max_queue: int | None) -> None:
+    refused = refusal(tenant, seconds, load, max_queue, NOW)
     fits = (
         (tenant.seconds_a_day is None or load.today + seconds <= tenant.seconds_a_day)
         and (tenant.concurrent is None or load.open < tenant.concurrent)
-        and (max_queued is None or load.queued < max_queued)
+        and (max_queue is None or load.queued < max_queue)
     )
     assert (refused is None) == fits
     if refused is not None:

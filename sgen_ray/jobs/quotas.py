@@ -40,7 +40,7 @@ class Load:
     typical: timedelta = _TYPICAL
 
 
-def refusal(tenant: Tenant, seconds: float, load: Load, max_queued: int | None, now: datetime) -> QuotaExceeded | None:
+def refusal(tenant: Tenant, seconds: float, load: Load, max_queue: int | None, now: datetime) -> QuotaExceeded | None:
     """Why a film of so many seconds is not let in now, with the seconds after which to ask again; None: it is."""
     if tenant.seconds_a_day is not None and load.today + seconds > tenant.seconds_a_day:
         left = max(0.0, tenant.seconds_a_day - load.today)
@@ -59,7 +59,7 @@ def refusal(tenant: Tenant, seconds: float, load: Load, max_queued: int | None, 
             code="concurrent_quota_exceeded",
             retry_after=_bounded(load.typical - since),
         )
-    if max_queued is not None and load.queued >= max_queued:
+    if max_queue is not None and load.queued >= max_queue:
         return QuotaExceeded(
             f"the queue is full: {load.queued} jobs wait; try again later",
             code="queue_full",
@@ -72,7 +72,7 @@ def _bounded(wait: timedelta) -> int:
     return min(LONGEST_WAIT, max(1, math.ceil(wait.total_seconds())))
 
 
-def admit(connection: sa.Connection, name: str, seconds: float, max_queued: int | None, now: datetime) -> None:
+def admit(connection: sa.Connection, name: str, seconds: float, max_queue: int | None, now: datetime) -> None:
     """In the transaction of the submission, before it: two that race for the last place cannot both have it, as the
     second waits here (in SQLite at BEGIN) until the first is done.
 
@@ -80,15 +80,15 @@ def admit(connection: sa.Connection, name: str, seconds: float, max_queued: int 
         QuotaExceeded
     """
     tenant = tenant_of(connection, name)
-    if tenant.concurrent is None and tenant.seconds_a_day is None and max_queued is None:
+    if tenant.concurrent is None and tenant.seconds_a_day is None and max_queue is None:
         return
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
         tenant = tenant_of(connection, name)
     load = _load(connection, name, now)
-    if refusal(tenant, seconds, load, max_queued, now) is not None:
+    if refusal(tenant, seconds, load, max_queue, now) is not None:
         load = replace(load, typical=_typical(connection))
-        refused = refusal(tenant, seconds, load, max_queued, now)
+        refused = refusal(tenant, seconds, load, max_queue, now)
         assert refused is not None
         raise refused
 

@@ -26,7 +26,7 @@ class Service:
 
     @cached_property
     def jobs(self) -> Jobs:
-        return Jobs(self.settings.url, self.settings.store, limits=Limits(queued=self.settings.max_queued))
+        return Jobs(self.settings.url, self.settings.store, limits=Limits(queued=self.settings.max_queue))
 
     @cached_property
     def access(self) -> Access:

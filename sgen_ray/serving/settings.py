@@ -26,11 +26,12 @@ class Settings(BaseModel):
         renderers: of one film at most; max_renderers: of all, where the cluster may grow; None: by the machine.
         max_seconds, max_prompt, max_shots: of a film, a prompt in characters, a storyboard.
         max_body_mib: of any request.
+        max_queue: jobs that may wait, of all tenants; more are refused until some are done.
         poll_after_ms: how soon clients are told to ask again.
         host: where the service listens.
         keys: whether requests need a key; "auto": unless it listens on loopback only. "off" elsewhere needs `insecure`.
         secret: signs the page's sessions and media URLs; by default SGEN_SECRET, or one that the database keeps.
-        max_queued: jobs that may wait, of all tenants.
+        max_queue: jobs that may wait, of all tenants.
         webhooks_private: they may go to private addresses, and by http.
         cors: origins whose pages may use the API with a key of their own, like "https://films.example".
     """
@@ -50,12 +51,12 @@ class Settings(BaseModel):
     max_prompt: int = Field(MAX_PROMPT, ge=1, le=MAX_PROMPT)
     max_shots: int = Field(100, ge=1)
     max_body_mib: float = Field(64, gt=0)
+    max_queue: int | None = Field(1000, ge=1)
     poll_after_ms: int = Field(1000, ge=50)
     host: str = "127.0.0.1"
     keys: Literal["auto", "required", "off"] = "auto"
     insecure: bool = False
     secret: str | None = Field(default_factory=lambda: os.environ.get("SGEN_SECRET"), repr=False, min_length=32)
-    max_queued: int | None = Field(1000, ge=1)
     webhooks_private: bool = False
     cors: tuple[str, ...] = ()
 
