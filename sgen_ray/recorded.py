@@ -34,6 +34,7 @@ from sgen_ray.jobs.records import Job, JobKind, Lease, Progress
 from sgen_ray.jobs.states import JobState
 from sgen_ray.models.factory import load_factory
 from sgen_ray.orders import Order
+from sgen_ray.telemetry.film import making
 from sgen_ray.types import Video
 
 _OF_THE_PROCESS = ("in_process", "address", "object_store_mib", "start_timeout")
@@ -165,8 +166,8 @@ def fill(
     assert job.lease is not None
     lease = job.lease
     try:
-        with Keeper(jobs, lease) as keeper:
-            tell = _Teller(keeper, on_event)
+        with making(job, on_event) as watcher, Keeper(jobs, lease) as keeper:
+            tell = _Teller(keeper, watcher)
             if job.approve:
                 make_plan(
                     order.request, order.factory, store=store, held=order.held, engine=engine, on_event=tell,
@@ -177,6 +178,7 @@ def fill(
                     order.request, order.factory, output, store=store, engine=engine, plan=order.plan,
                     held=order.held, live=live, on_event=tell, runtime=runtime, flights=_Flights(keeper),
                 )  # fmt: skip
+                watcher.video = video
         if job.approve:
             jobs.advance(lease, JobState.AWAITING_APPROVAL)
             return None

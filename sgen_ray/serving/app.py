@@ -5,18 +5,20 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from sgen_ray import __version__
-from sgen_ray.serving import videos
+from sgen_ray.serving import observed, videos
 from sgen_ray.serving.problems import handle_problems
 from sgen_ray.serving.service import Service
 from sgen_ray.serving.settings import Settings
+from sgen_ray.telemetry.spans import of_requests
 
-ROUTERS = (videos.router,)
+ROUTERS = (videos.router, observed.router)
 
 
 def build_app(settings: Settings) -> FastAPI:
-    app = FastAPI(title="sgen-ray", version=__version__)
+    app = FastAPI(title="sgen-ray", version=__version__, telemetry=of_requests(observed.PROBES))
     app.state.service = Service(settings)
     handle_problems(app)
     for router in ROUTERS:
         app.include_router(router)
+    app.add_middleware(observed.Observed)  # the last added is the outermost
     return app

@@ -51,7 +51,8 @@ def _service(request: Request) -> Service:
 
 
 def _caller(request: Request) -> Caller:
-    return Caller()
+    caller = request.state.caller = Caller()
+    return caller
 
 
 In = Annotated[Service, Depends(_service)]

@@ -8,6 +8,7 @@ from sgen_ray.client import schema
 from sgen_ray.orders import place_order
 from sgen_ray.serving.service import By, In
 from sgen_ray.serving.wire import video_of
+from sgen_ray.telemetry.context import carried
 from sgen_ray.types import Shot
 
 router = APIRouter(prefix="/v1/videos", tags=["videos"])
@@ -21,7 +22,11 @@ def create(body: schema.CreateVideo, service: In, caller: By) -> schema.Video:
     shots = tuple(Shot(shot.prompt, shot.seconds) for shot in body.shots or ())
     order = place_order(body.prompt, shots=shots, model=body.model or service.settings.model, **wishes)
     job = service.jobs.submit(
-        order.request, tenant=caller.tenant, model=order.factory.fingerprint(), approve=body.approve
+        order.request,
+        tenant=caller.tenant,
+        model=order.factory.fingerprint(),
+        approve=body.approve,
+        engine=carried(),
     )
     return video_of(job)
 
