@@ -9,6 +9,7 @@ from sgen_ray.serving import observed, videos
 from sgen_ray.serving.problems import handle_problems
 from sgen_ray.serving.service import Service
 from sgen_ray.serving.settings import Settings
+from sgen_ray.telemetry import metrics
 from sgen_ray.telemetry.spans import of_requests
 
 ROUTERS = (videos.router, observed.router)
@@ -20,5 +21,6 @@ def build_app(settings: Settings) -> FastAPI:
     handle_problems(app)
     for router in ROUTERS:
         app.include_router(router)
+    metrics.begin()
     app.add_middleware(observed.Observed)  # the last added is the outermost
     return app

@@ -57,6 +57,7 @@ class Making:
 
     def _begun(self) -> None:
         job = self._job
+        metrics.begin()
         facts = {"sgen.job": job.id, "sgen.tenant": job.tenant, "sgen.kind": str(job.kind), "sgen.claim": self._claim}
         self.span = spans.begin("film", trace_of(job.engine), self._claimed, facts)
         if self._first:

@@ -25,13 +25,18 @@ SECONDS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 300
 
 @dataclass(frozen=True)
 class Metric:
-    """`labels` take few values each: never a job's id. `buckets`: upper bounds of a histogram's."""
+    """Attributes:
+    labels: with few values each: never a job's id.
+    buckets: of a histogram, upper bounds.
+    starts: of a counter, values of its labels that are there from the beginning, at 0.
+    """
 
     name: str
     kind: Literal["gauge", "counter", "histogram"]
     help: str
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
+    starts: tuple[tuple[str, ...], ...] = ()
 
     def count(self, number: float = 1.0, **labels: str) -> None:
         """Of a counter: so many more."""
@@ -61,14 +66,17 @@ PLAYABLE = Metric(
 MADE_IN = Metric("sgen_job_seconds", "histogram", "From a job's claim to its completion.", (), SECONDS)
 ENDED = Metric(
     "sgen_jobs_ended_total", "counter",
-    "Jobs that came to an end, by final state and, where they failed, by what kind of error.", ("state", "error"),
+    "Jobs that came to an end, by final state and, where they failed, by what kind of error.", ("state", "error"), (),
+    (("completed", ""), ("cancelled", ""), ("failed", "engine"), ("failed", "fault"), ("failed", "worker_lost")),
 )  # fmt: skip
-FILM_SECONDS = Metric("sgen_film_seconds_total", "counter", "Seconds of finished film.")
+FILM_SECONDS = Metric("sgen_film_seconds_total", "counter", "Seconds of finished film.", starts=((),))
 WINDOWS = Metric(
-    "sgen_windows_total", "counter", "Windows of films: rendered, or reused from the store.", ("how",)
+    "sgen_windows_total", "counter", "Windows of films: rendered, or reused from the store.", ("how",), (),
+    (("rendered",), ("reused",)),
 )  # fmt: skip
 SEGMENTS = Metric(
-    "sgen_segments_total", "counter", "Segments of films: encoded, or reused from the store.", ("how",)
+    "sgen_segments_total", "counter", "Segments of films: encoded, or reused from the store.", ("how",), (),
+    (("encoded",), ("reused",)),
 )  # fmt: skip
 WORK = Metric(
     "sgen_work_seconds", "histogram", "One call of a worker, by phase: plan, render (a window), decode, encode.",
@@ -76,11 +84,11 @@ WORK = Metric(
 )  # fmt: skip
 BUSY = Metric(
     "sgen_busy_seconds_total", "counter", "The same calls' seconds, added up. Ray's histograms only estimate sums.",
-    ("phase",),
+    ("phase",), (), (("plan",), ("render",), ("decode",), ("encode",)),
 )  # fmt: skip
 LOST = Metric(
     "sgen_workers_lost_total", "counter", "Workers that died, or calls of theirs that failed and were tried again.",
-    ("kind",),
+    ("kind",), (), (("planner",), ("renderer",), ("stitcher",), ("pool",)),
 )  # fmt: skip
 UTILISATION = Metric(
     "sgen_film_utilisation_ratio", "histogram", "Share of their time that a film's renderers painted or decoded.", (),
@@ -100,17 +108,17 @@ REQUESTS = Metric(
 )  # fmt: skip
 WEBHOOKS = Metric(
     "sgen_webhook_deliveries_total", "counter", "Attempts to deliver a webhook: delivered, failed, given_up.",
-    ("outcome",),
+    ("outcome",), (), (("delivered",), ("failed",), ("given_up",)),
 )  # fmt: skip
 
 METRICS: tuple[Metric, ...] = tuple(value for value in globals().values() if isinstance(value, Metric))
 
 
-def text() -> bytes:
-    """What this process counted, as Prometheus reads it; nothing of what Ray shows."""
-    from prometheus_client import generate_latest
-
-    return generate_latest(registry())
+def begin() -> None:
+    """Counters are at 0 from now on: the first count is an increase then, which it is not where nothing was before."""
+    for metric in METRICS:
+        for values in metric.starts:
+            metric.count(0, **dict(zip(metric.labels, values, strict=True)))
 
 
 @cache
