@@ -10,6 +10,7 @@ import socket
 import subprocess
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +21,7 @@ import httpx
 import pytest
 import uvicorn
 import yaml
-from toy_model import ToyFactory
+from toy_model import ToyFactory, request
 
 from sgen_ray import orders, recorded
 from sgen_ray.engine.config import EngineConfig
@@ -36,6 +37,7 @@ DEPLOYMENTS = Path(__file__).parents[1] / "deployments"
 RULES = DEPLOYMENTS / "prometheus" / "rules.yml"
 DOCS = Path(__file__).parents[1] / "docs" / "observability.md"
 NAMES = {metric.name for metric in METRICS}
+WINDOWS = 9
 PATIENCE = 30.0
 
 needs_prometheus = pytest.mark.skipif(
@@ -154,7 +156,7 @@ def served(app: Any) -> Iterator[str]:
 def prometheus(folder: Path, service: str, nodes: list[str]) -> Iterator[httpx.Client]:
     """Started with the shipped configuration, but for the addresses and how often; a client of its API."""
     config = yaml.safe_load(RULES.with_name("prometheus.yml").read_text())
-    config["global"] = {"scrape_interval": "200ms", "scrape_timeout": "200ms", "evaluation_interval": "200ms"}
+    config["global"] = {"scrape_interval": "500ms", "scrape_timeout": "500ms", "evaluation_interval": "500ms"}
     config["rule_files"] = [str(RULES)]
     of_service, of_nodes = config["scrape_configs"]
     of_service["static_configs"] = [{"targets": [service]}]
@@ -245,6 +247,35 @@ def test_every_query_finds_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             assert {name for name in re.findall(r"\bsgen_\w+", rule["expr"])} <= known
         wait_for(lambda: all(rule["health"] == "ok" for rule in loaded(client)))
         assert {rule["name"] for rule in loaded(client)} == {rule["alert"] for rule in rules()}
+
+
+@needs_prometheus
+def test_what_ray_counts_gets_the_same_names(tmp_path: Path, ray_cluster: None) -> None:
+    import ray
+
+    node = ray.nodes()[0]
+    app = build_app(Settings(store=str(tmp_path / "store"), database=None, model="toy"))
+    jobs: Jobs = app.state.service.jobs
+    engine = EngineConfig(
+        renderers=2, device="cpu", namespace=uuid.uuid4().hex, window=8, overlap=4, segment=4
+    )  # fmt: skip
+    agent = f"{node['NodeManagerAddress']}:{node['MetricsExportPort']}"
+    try:
+        with served(app) as address, prometheus(tmp_path, address, [agent]) as client:
+            job = jobs.submit(request(), owner="a worker")
+            order = Order(job.request, ToyFactory(in_process=False))  # type: ignore[arg-type]
+            recorded.fill(jobs, job, order, tmp_path / "film.mp4", store=str(tmp_path / "store"), engine=engine)
+            wait_for(lambda: sum(data(client, 'sgen_windows_total{job="sgen-nodes", how="rendered"}')) >= WINDOWS)
+            assert data(client, 'sgen_queue_seconds_count{job="sgen-nodes"}')
+            wait_for(lambda: data(client, 'sgen_pool_workers{job="sgen", kind="renderer", state="ready"} > 0'))
+            series = client.get("/api/v1/series", params={"match[]": '{__name__=~".*sgen_.*"}'}).json()["data"]
+            assert {name for found in series for name in names(found["__name__"])} <= NAMES
+            assert all(found["__name__"].startswith("sgen_") for found in series)
+            assert not [label for found in series for label in found if label.startswith("otel_scope")]
+    finally:
+        for item in ray.util.list_named_actors(all_namespaces=True):
+            if item["namespace"] == engine.namespace:
+                ray.kill(ray.get_actor(item["name"], namespace=engine.namespace))
 
 
 def loaded(client: httpx.Client) -> list[dict[str, Any]]:

@@ -165,7 +165,9 @@ def test_a_film_is_one_trace_from_the_request_on(
     finished_spans: Callable[[], dict[str, list]], service: FastAPI, tmp_path: Path
 ) -> None:
     with TestClient(service) as client:
-        answer = client.post("/v1/videos", json={"prompt": "a shot", "seconds": 20}, headers={"traceparent": CALLER})
+        answer = client.post(
+            "/v1/videos?signature=secret", json={"prompt": "a shot", "seconds": 20}, headers={"traceparent": CALLER}
+        )
         assert answer.status_code == 200, answer.text
     jobs: Jobs = service.state.service.jobs
     job = jobs.claim("a worker")
@@ -174,6 +176,7 @@ def test_a_film_is_one_trace_from_the_request_on(
     found = finished_spans()
     (ingress,), (film,) = found["POST /v1/videos"], found["film"]
     assert ingress.attributes["http.route"] == "/v1/videos" and ingress.attributes["sgen.tenant"] == "local"
+    assert "secret" not in str(ingress.to_json())
     assert f"{ingress.context.trace_id:032x}" == CALLER.split("-")[1]
     assert f"{ingress.parent.span_id:016x}" == CALLER.split("-")[2]
     assert film.parent.span_id == ingress.context.span_id
@@ -276,6 +279,13 @@ def test_what_a_scrape_shows(service: FastAPI, tmp_path: Path) -> None:
         assert "/v1/videos" in routes
         opened = client.get("/metrics", headers={"accept": "application/openmetrics-text; version=1.0.0"})
         assert opened.text.endswith("# EOF\n")
+
+
+def test_metrics_are_for_who_knows_the_token(tmp_path: Path) -> None:
+    with TestClient(build_app(Settings(store=str(tmp_path), database=None, metrics_token="a secret"))) as client:
+        assert client.get("/metrics").status_code == 401
+        assert client.get("/metrics", headers={"authorization": "Bearer another"}).status_code == 401
+        assert client.get("/metrics", headers={"authorization": "Bearer a secret"}).status_code == 200
 
 
 def test_a_scrape_without_a_database_says_not_ready() -> None:

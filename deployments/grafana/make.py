@@ -1,7 +1,7 @@
 """Makes sgen.json, the Grafana dashboard, from the few lines that say what it shows: python deployments/grafana/make.py
 
-A dashboard in Grafana's own JSON is forty lines a panel, of which two say something. A test sees to it that sgen.json is
-what this makes. Changed in Grafana? Change it here too, or it is gone with the next run.
+A dashboard in Grafana's own JSON is forty lines a panel, of which two say something. A test sees to it that sgen.json
+is what this makes. Changed in Grafana? Change it here too, or it is gone with the next run.
 """
 
 from __future__ import annotations

@@ -119,16 +119,16 @@ class SharedPool:
         return self._handle
 
 
-def workforces(namespace: str, patience: float = 2.0) -> dict[str, dict[str, Workforce]]:
+def workforces(patience: float = 2.0) -> dict[str, dict[str, Workforce]]:
     """The pools of the cluster that this process is connected to, each by its name and the version's hash; but for
     those that do not answer within `patience` seconds."""
     import ray
 
     asked = {}
     for item in ray.util.list_named_actors(all_namespaces=True):
-        if item["namespace"] == namespace and item["name"].startswith(f"{PREFIX}:"):
+        if item["name"].startswith(f"{PREFIX}:"):
             with suppress(ValueError):  # it has just ended
-                asked[ray.get_actor(item["name"], namespace=namespace).workforce.remote()] = item["name"]
+                asked[ray.get_actor(item["name"], namespace=item["namespace"]).workforce.remote()] = item["name"]
     if not asked:
         return {}
     found = {}

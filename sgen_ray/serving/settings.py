@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -17,6 +18,7 @@ class Settings(BaseModel):
         store, database: as everywhere; by default those of the command line.
         model: what a request gets that names none; models: what else may be asked for.
         films: how many films a worker process makes at once.
+        metrics_token: the bearer token that GET /metrics wants; by default SGEN_METRICS_TOKEN, or none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -26,6 +28,7 @@ class Settings(BaseModel):
     model: str = "nano"
     models: tuple[str, ...] = ()
     films: int = Field(4, ge=1)
+    metrics_token: str | None = Field(default_factory=lambda: os.environ.get("SGEN_METRICS_TOKEN") or None, repr=False)
 
     @property
     def url(self) -> str:

@@ -26,8 +26,8 @@ log = logging.getLogger(__name__)
 class Facts:
     """A collector of prometheus_client's. Never raises: what cannot be looked up is missing, and READY says so."""
 
-    def __init__(self, jobs: Callable[[], Jobs], namespace: str = "sgen") -> None:
-        self._jobs, self._namespace = jobs, namespace
+    def __init__(self, jobs: Callable[[], Jobs]) -> None:
+        self._jobs = jobs
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         yield _gauge(metrics.BUILD, {(__version__,): 1})
@@ -61,7 +61,7 @@ class Facts:
         if "ray" in sys.modules and sys.modules["ray"].is_initialized():
             from sgen_ray.engine.controller import workforces
 
-            found |= workforces(self._namespace)
+            found |= workforces()
         return found
 
 

@@ -20,7 +20,7 @@ FORMAT = "SGEN_LOG_FORMAT"
 """The environment's name for the format: Ray's workers get it with the environment."""
 
 _LOGGERS = ("sgen_ray", "uvicorn", "opentelemetry", "py.warnings")
-_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
 
 def set_up(format: str | None = None, level: int = logging.INFO, stream: TextIO | None = None) -> None:
@@ -70,7 +70,7 @@ class TextLines(logging.Formatter):
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
-    given = {name: value for name, value in vars(record).items() if name not in _STANDARD and name != "color_message"}
+    given = {name: value for name, value in vars(record).items() if name not in _STANDARD and name[0] != "_"}
     return {**bound(), **given}
 
 
