@@ -8,7 +8,6 @@ import re
 import shutil
 import socket
 import subprocess
-import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -19,18 +18,14 @@ from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 import yaml
+from service import FILM, ended, toy_place
 from toy_model import ToyFactory, request
 
-from sgen_ray import orders, recorded
+from sgen_ray import recorded
 from sgen_ray.engine.config import EngineConfig
-from sgen_ray.engine.warm import Workshop
-from sgen_ray.errors import EngineError
 from sgen_ray.jobs.jobs import Jobs
 from sgen_ray.orders import Order
-from sgen_ray.serving.app import build_app
-from sgen_ray.serving.settings import Settings
 from sgen_ray.telemetry.metrics import METRICS
 
 DEPLOYMENTS = Path(__file__).parents[1] / "deployments"
@@ -139,20 +134,6 @@ def free_port() -> int:
 
 
 @contextmanager
-def served(app: Any) -> Iterator[str]:
-    """The app by a real server; its address."""
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=free_port(), log_config=None))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        wait_for(lambda: server.started)
-        yield f"127.0.0.1:{server.config.port}"
-    finally:
-        server.should_exit = True
-        thread.join()
-
-
-@contextmanager
 def prometheus(folder: Path, service: str, nodes: list[str]) -> Iterator[httpx.Client]:
     """Started with the shipped configuration, but for the addresses and how often; a client of its API."""
     config = yaml.safe_load(RULES.with_name("prometheus.yml").read_text())
@@ -203,43 +184,37 @@ def data(client: httpx.Client, query: str) -> list[float]:
 @needs_prometheus
 def test_every_query_finds_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ray.is_initialized", lambda: False)  # another test's cluster would get the counts
-    monkeypatch.setattr(orders, "load_factory", lambda name: ToyFactory())
-    app = build_app(Settings(store=str(tmp_path / "store"), database=None, model="toy"))
-    jobs: Jobs = app.state.service.jobs
-    engine = EngineConfig(in_process=True, renderers=2, window=8, overlap=4, segment=4)
+    place = toy_place(tmp_path, monkeypatch)
+    with (
+        place.listening() as address,
+        prometheus(tmp_path, address.removeprefix("http://"), []) as client,
+        place.films(),
+        httpx.Client(base_url=address) as service,
+    ):
 
-    with served(app) as address, prometheus(tmp_path, address, []) as client, Workshop(engine) as workshop:
-        service = httpx.Client(base_url=f"http://{address}")
-
-        def film(seed: int, factory: ToyFactory) -> None:
-            asked = service.post("/v1/videos", json={"prompt": "a shot", "seconds": 20, "seed": seed})
+        def film(seed: int, state: str = "completed") -> None:
+            asked = service.post("/v1/videos", json=FILM | {"seconds": 20, "seed": seed})
             assert asked.status_code == 200, asked.text
-            job = jobs.claim("a worker")
-            assert job is not None
-            with workshop.place() as runtime:
-                recorded.fill(
-                    jobs, job, Order(job.request, factory), tmp_path / "film.mp4",  # type: ignore[arg-type]
-                    store=str(tmp_path / "store"), engine=engine, runtime=runtime,
-                )  # fmt: skip
+            ended(service, asked.json()["id"], state)
 
         def completed() -> float:
             return sum(data(client, 'sgen_jobs_ended_total{state="completed"}'))
 
         wait_for(lambda: data(client, "sgen_windows_total"))
         before = completed()  # other tests of this process have made films too
-        with pytest.raises(EngineError):
-            film(0, ToyFactory(raises=1))
-        film(1, ToyFactory())
+        place.factory = ToyFactory(raises=1)
+        film(0, "failed")
+        place.factory = ToyFactory()
+        film(1)
         wait_for(lambda: completed() == before + 1)
-        film(2, ToyFactory())
+        film(2)
         wait_for(lambda: completed() == before + 2)
-        service.post("/v1/videos", json={"prompt": "a shot", "seconds": 20})
-        service.close()
+        service.post("/v1/videos", json=FILM | {"approve": True})
 
-        for place, query in queries("1m").items():
-            wait_for(lambda query=query: data(client, query), place)
+        for panel, query in queries("1m").items():
+            wait_for(lambda query=query: data(client, query), panel)
         assert data(client, 'sum by (state) (sgen_pool_workers{kind="renderer", state="ready"})')[0] > 0
-        wait_for(lambda: data(client, 'max(sgen_jobs{state="queued"})') == [1])
+        wait_for(lambda: data(client, 'max(sgen_jobs{state="awaiting_approval"})') == [1])
         assert data(client, 'sum(increase(sgen_jobs_ended_total{state="failed"}[1m])) > 0')
 
         known = set(client.get("/api/v1/label/__name__/values").json()["data"])
@@ -250,18 +225,23 @@ def test_every_query_finds_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 @needs_prometheus
-def test_what_ray_counts_gets_the_same_names(tmp_path: Path, ray_cluster: None) -> None:
+def test_what_ray_counts_gets_the_same_names(
+    tmp_path: Path, ray_cluster: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import ray
 
     node = ray.nodes()[0]
-    app = build_app(Settings(store=str(tmp_path / "store"), database=None, model="toy"))
-    jobs: Jobs = app.state.service.jobs
+    place = toy_place(tmp_path, monkeypatch)
+    jobs: Jobs = place.app.state.service.jobs
     engine = EngineConfig(
         renderers=2, device="cpu", namespace=uuid.uuid4().hex, window=8, overlap=4, segment=4
     )  # fmt: skip
     agent = f"{node['NodeManagerAddress']}:{node['MetricsExportPort']}"
     try:
-        with served(app) as address, prometheus(tmp_path, address, [agent]) as client:
+        with (
+            place.listening() as address,
+            prometheus(tmp_path, address.removeprefix("http://"), [agent]) as client,
+        ):
             job = jobs.submit(request(), owner="a worker")
             order = Order(job.request, ToyFactory(in_process=False))  # type: ignore[arg-type]
             recorded.fill(jobs, job, order, tmp_path / "film.mp4", store=str(tmp_path / "store"), engine=engine)

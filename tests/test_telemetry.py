@@ -16,21 +16,20 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
+from service import ENGINE, FILM, Place, ended, toy_place
 from toy_model import ToyFactory, request
 
 from sgen_ray import recorded
-from sgen_ray.engine.config import EngineConfig
 from sgen_ray.engine.events import CallFinished
 from sgen_ray.errors import Cancelled, EngineError
 from sgen_ray.jobs.jobs import Jobs
-from sgen_ray.jobs.records import Job
+from sgen_ray.jobs.records import Job, JobKind, new_id, utc_now
 from sgen_ray.orders import Order
 from sgen_ray.serving.app import build_app
 from sgen_ray.serving.settings import Settings
@@ -38,8 +37,8 @@ from sgen_ray.telemetry import context, logs, metrics, spans
 from sgen_ray.types import Video
 
 CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-ENGINE = EngineConfig(in_process=True, renderers=2, window=8, overlap=4, segment=4)
 WINDOWS, SEGMENTS = 9, 10
+LONG = FILM | {"seconds": 20}
 
 
 @pytest.fixture(autouse=True)
@@ -56,11 +55,8 @@ def jobs(tmp_path: Path) -> Iterator[Jobs]:
 
 
 @pytest.fixture
-def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FastAPI:
-    from sgen_ray import orders
-
-    monkeypatch.setattr(orders, "load_factory", lambda name: ToyFactory())
-    return build_app(Settings(store=str(tmp_path), database=None, model="toy"))
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    return toy_place(tmp_path, monkeypatch)
 
 
 @pytest.fixture
@@ -149,6 +145,15 @@ def test_errors_are_counted_by_kind(jobs: Jobs, tmp_path: Path) -> None:
     assert jobs.list().jobs[0].error.kind == "engine"  # type: ignore[union-attr]
 
 
+def test_jobs_that_nobody_makes_are_counted_too(place: Place, tmp_path: Path) -> None:
+    before = counted()
+    jobs: Jobs = place.app.state.service.jobs
+    lost = jobs.submit(request(), plan="of a plan that is gone", kind=JobKind.RENDER)
+    with TestClient(place.app) as client, place.films():
+        assert ended(client, lost.id)["error"]["code"] == "plan"
+    assert more(before)["sgen_jobs_ended_total{error=plan,state=failed}"] == 1
+
+
 def test_metrics_and_spans_that_break_do_not_disturb_a_film(
     jobs: Jobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,35 +166,29 @@ def test_metrics_and_spans_that_break_do_not_disturb_a_film(
     metrics.WINDOWS.count(wrong="label")
 
 
-def test_a_film_is_one_trace_from_the_request_on(
-    finished_spans: Callable[[], dict[str, list]], service: FastAPI, tmp_path: Path
-) -> None:
-    with TestClient(service) as client:
-        answer = client.post(
-            "/v1/videos?signature=secret", json={"prompt": "a shot", "seconds": 20}, headers={"traceparent": CALLER}
-        )
-        assert answer.status_code == 200, answer.text
-    jobs: Jobs = service.state.service.jobs
-    job = jobs.claim("a worker")
-    assert job is not None
-    make(jobs, tmp_path, job=job)
+def test_a_film_is_one_trace_from_the_request_on(finished_spans: Callable[[], dict[str, list]], place: Place) -> None:
+    with TestClient(place.app) as client, place.films():
+        asked = client.post("/v1/videos?signature=secret", json=LONG, headers={"traceparent": CALLER})
+        assert asked.status_code == 200, asked.text
+        video = ended(client, asked.json()["id"])
+        assert video["status"] == "completed"
     found = finished_spans()
-    (ingress,), (film,) = found["POST /v1/videos"], found["film"]
+    (ingress,), (film,) = found.pop("POST /v1/videos"), found.pop("film")
+    assert len(found.pop("GET /v1/videos/{video_id}")) >= 1
     assert ingress.attributes["http.route"] == "/v1/videos" and ingress.attributes["sgen.tenant"] == "local"
     assert "secret" not in str(ingress.to_json())
     assert f"{ingress.context.trace_id:032x}" == CALLER.split("-")[1]
     assert f"{ingress.parent.span_id:016x}" == CALLER.split("-")[2]
     assert film.parent.span_id == ingress.context.span_id
-    assert film.attributes["sgen.job"] == job.id
-    assert {name: len(named) for name, named in found.items() if name not in ("POST /v1/videos", "film")} == {
+    assert film.attributes["sgen.job"] == video["id"]
+    assert {name: len(named) for name, named in found.items()} == {
         "queue": 1, "load": 1, "plan": 1, "render": WINDOWS, "decode": SEGMENTS, "encode": SEGMENTS, "join": 1,
     }  # fmt: skip
     assert {span.attributes["sgen.window"] for span in found["render"]} == set(range(WINDOWS))
     for span in [span for named in found.values() for span in named]:
         assert span.context.trace_id == ingress.context.trace_id
         assert span.start_time <= span.end_time
-        if span.name not in ("POST /v1/videos", "film"):
-            assert span.parent.span_id == film.context.span_id
+        assert span.parent.span_id == film.context.span_id
     assert [event.name for event in film.events] == ["cut", "playable"]
 
 
@@ -229,10 +228,10 @@ def test_lines_of_a_film_name_job_and_trace(jobs: Jobs, tmp_path: Path, lines: C
         assert line["time"].endswith("Z")
 
 
-def test_access_lines_tell_route_status_tenant_and_ids(service: FastAPI, lines: Callable[[], list[dict]]) -> None:
-    with TestClient(service) as client:
+def test_access_lines_tell_route_status_tenant_and_ids(place: Place, lines: Callable[[], list[dict]]) -> None:
+    with TestClient(place.app) as client:
         listed = client.get("/v1/videos?limit=1", headers={"x-request-id": "mine-1", "traceparent": CALLER})
-        gone = client.get("/v1/videos/job_of_nobody", headers={"x-request-id": "not mine\t"})
+        gone = client.get(f"/v1/videos/{new_id(utc_now())}", headers={"x-request-id": "not mine\t"})
         client.get("/metrics")
         nowhere = client.get("/nowhere")
     assert listed.headers["x-request-id"] == "mine-1"
@@ -248,14 +247,12 @@ def test_access_lines_tell_route_status_tenant_and_ids(service: FastAPI, lines: 
     assert (nowhere.status_code, third["route"]) == (404, "none")
 
 
-def test_an_unforeseen_error_is_logged_and_answered_with_its_id(
-    service: FastAPI, lines: Callable[[], list[dict]]
-) -> None:
-    @service.get("/broken")
+def test_an_unforeseen_error_is_logged_and_answered_with_its_id(place: Place, lines: Callable[[], list[dict]]) -> None:
+    @place.app.get("/broken")
     def broken() -> None:
         raise RuntimeError("a fault of ours")
 
-    with TestClient(service) as client:
+    with TestClient(place.app) as client:
         answer = client.get("/broken")
     assert answer.status_code == 500
     assert answer.json()["error"]["code"] == "internal"
@@ -264,10 +261,10 @@ def test_an_unforeseen_error_is_logged_and_answered_with_its_id(
     assert "a fault of ours" in told["error"] and told["request_id"] == answer.headers["x-request-id"]
 
 
-def test_what_a_scrape_shows(service: FastAPI, tmp_path: Path) -> None:
-    jobs: Jobs = service.state.service.jobs
+def test_what_a_scrape_shows(place: Place) -> None:
+    jobs: Jobs = place.app.state.service.jobs
     jobs.submit(request())
-    with TestClient(service) as client:
+    with TestClient(place.app) as client:
         client.get("/v1/videos")
         text = client.get("/metrics").text
         shown = {family.name: family for family in text_string_to_metric_families(text)}
@@ -275,6 +272,7 @@ def test_what_a_scrape_shows(service: FastAPI, tmp_path: Path) -> None:
         assert states["queued"] == 1 and states["completed"] == 0 and len(states) == 8
         assert shown["sgen_oldest_queued_seconds"].samples[0].value >= 0
         assert shown["sgen_ready"].samples[0].value == 1
+        assert shown["sgen_film_slots"].samples[0].value == 0
         routes = {sample.labels["route"] for sample in shown["sgen_http_request_seconds"].samples}
         assert "/v1/videos" in routes
         opened = client.get("/metrics", headers={"accept": "application/openmetrics-text; version=1.0.0"})
@@ -288,14 +286,14 @@ def test_metrics_are_for_who_knows_the_token(tmp_path: Path) -> None:
         assert client.get("/metrics", headers={"authorization": "Bearer a secret"}).status_code == 200
 
 
-def test_a_scrape_without_a_database_says_not_ready() -> None:
+def test_a_scrape_without_a_database_says_not_ready(tmp_path: Path) -> None:
     from sgen_ray.errors import DatabaseError
     from sgen_ray.telemetry.facts import Facts, scrape
 
     def broken() -> Jobs:
         raise DatabaseError("it is gone")
 
-    content, _ = scrape(Facts(broken))
+    content, _ = scrape(Facts(broken, str(tmp_path)))
     assert b"sgen_ready 0.0" in content and b"sgen_jobs{" not in content
 
 

@@ -124,17 +124,21 @@ ROWS: dict[str, list[dict[str, Any]]] = {
     ],
     "Pool": [
         panel(
+            "Films at once", "How many there can be, by workers seen lately, and how many there are.",
+            [("max(sgen_film_slots)", "possible"), (RUNNING, "at work")], width=6,
+        ),
+        panel(
             "Renderers", "Wanted by the pools, ready, and lent to jobs.",
-            [('sum by (state) (max by (pool, state) (sgen_pool_workers{kind="renderer"}))', "{{state}}")],
+            [('sum by (state) (max by (pool, state) (sgen_pool_workers{kind="renderer"}))', "{{state}}")], width=6,
         ),
         panel(
             "Renderers busy", "Seconds of work in a second, over renderers that are ready.",
             [(f'sum(rate(sgen_busy_seconds_total{{phase=~"render|decode"}}{WINDOW})) / {RENDERERS}', "busy")],
-            "percentunit", max=1,
+            "percentunit", max=1, width=6,
         ),
         panel(
             "Renderers busy, film by film", "Share of their time that a film's renderers worked.",
-            quantiles("sgen_film_utilisation_ratio")[:1], "percentunit", max=1,
+            quantiles("sgen_film_utilisation_ratio")[:1], "percentunit", max=1, width=6,
         ),
     ],
     "Errors": [

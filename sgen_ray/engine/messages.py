@@ -119,3 +119,6 @@ class Workforce:
     wanted: int
     ready: int
     lent: int
+
+    def __add__(self, other: Workforce) -> Workforce:
+        return Workforce(self.wanted + other.wanted, self.ready + other.ready, self.lent + other.lent)

@@ -5,22 +5,32 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from sgen_ray import __version__
-from sgen_ray.serving import observed, videos
+from sgen_ray.serving import catalogue, content, health, observed, videos
+from sgen_ray.serving.limits import BodyLimit
+from sgen_ray.serving.openapi import describe
 from sgen_ray.serving.problems import handle_problems
 from sgen_ray.serving.service import Service
 from sgen_ray.serving.settings import Settings
 from sgen_ray.telemetry import metrics
 from sgen_ray.telemetry.spans import of_requests
 
-ROUTERS = (videos.router, observed.router)
+ROUTERS = (
+    videos.router,
+    content.router,
+    catalogue.router,
+    health.router,
+    observed.router,
+)
 
 
 def build_app(settings: Settings) -> FastAPI:
     app = FastAPI(title="sgen-ray", version=__version__, telemetry=of_requests(observed.PROBES))
     app.state.service = Service(settings)
+    app.add_middleware(BodyLimit, most=round(settings.max_body_mib * 2**20))
     handle_problems(app)
     for router in ROUTERS:
         app.include_router(router)
+    describe(app)
     metrics.begin()
     app.add_middleware(observed.Observed)  # the last added is the outermost
     return app

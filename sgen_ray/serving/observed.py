@@ -37,7 +37,7 @@ def shown(request: Request, service: In) -> Response:
     given = request.headers.get("authorization", "").removeprefix("Bearer ")
     if token is not None and not secrets.compare_digest(given.encode(), token.encode()):
         raise Problem(401, "metrics need the bearer token that SGEN_METRICS_TOKEN names", code="invalid_metrics_token")
-    facts = Facts(lambda: service.jobs)
+    facts = Facts(lambda: service.jobs, service.settings.store)
     content, content_type = scrape(facts, request.headers.get("accept", ""))
     return Response(content, headers={"Content-Type": content_type})
 

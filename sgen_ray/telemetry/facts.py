@@ -14,6 +14,7 @@ from sgen_ray import __version__
 from sgen_ray.engine.messages import Workforce
 from sgen_ray.engine.pool import pools_here
 from sgen_ray.jobs.jobs import Jobs
+from sgen_ray.jobs.presence import seen
 from sgen_ray.telemetry import metrics
 from sgen_ray.telemetry.metrics import Metric
 
@@ -26,8 +27,8 @@ log = logging.getLogger(__name__)
 class Facts:
     """A collector of prometheus_client's. Never raises: what cannot be looked up is missing, and READY says so."""
 
-    def __init__(self, jobs: Callable[[], Jobs]) -> None:
-        self._jobs = jobs
+    def __init__(self, jobs: Callable[[], Jobs], store: str) -> None:
+        self._jobs, self._store = jobs, store
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         yield _gauge(metrics.BUILD, {(__version__,): 1})
@@ -41,6 +42,10 @@ class Facts:
             yield _gauge(metrics.READY, {(): 1})
             yield _gauge(metrics.JOBS, {(str(state),): number for state, number in states.items()})
             yield _gauge(metrics.OLDEST, {(): waited})
+        try:
+            yield _gauge(metrics.SLOTS, {(): seen(self._store)})
+        except Exception:
+            log.warning("the store does not answer", exc_info=True)
         try:
             pools = self._pools()
         except Exception:
@@ -57,7 +62,11 @@ class Facts:
             )
 
     def _pools(self) -> dict[str, dict[str, Workforce]]:
-        found = {pool.name: pool.workforce() for pool in list(pools_here)}
+        found: dict[str, dict[str, Workforce]] = {}
+        for pool in list(pools_here):  # films that are made at once in one process may each have a pool of their own
+            kinds = found.setdefault(pool.name, {})
+            for kind, force in pool.workforce().items():
+                kinds[kind] = kinds.get(kind, Workforce(0, 0, 0)) + force
         if "ray" in sys.modules and sys.modules["ray"].is_initialized():
             from sgen_ray.engine.controller import workforces
 

@@ -18,7 +18,7 @@ from sgen_ray.engine.events import (
     WindowFinished,
     WorkerLost,
 )
-from sgen_ray.errors import Cancelled, LeaseLost, SgenError
+from sgen_ray.errors import Cancelled, DatabaseError, LeaseLost, SgenError
 from sgen_ray.jobs.records import Job
 from sgen_ray.jobs.states import JobState
 from sgen_ray.telemetry import metrics, spans
@@ -115,9 +115,9 @@ class Making:
         elif isinstance(error, Cancelled):
             count_end(JobState.CANCELLED)
             log.info("cancelled", extra={"took": round(seconds, 3)})
-        elif isinstance(error, LeaseLost):
+        elif isinstance(error, LeaseLost | DatabaseError):  # no end of the job: another worker goes on
             told = str(error)
-            log.warning("taken over by another worker")
+            log.warning("left to another worker: %s", error)
         elif isinstance(error, Exception):
             told = f"{type(error).__name__}: {error}"
             count_end(JobState.FAILED, error_kind(error))

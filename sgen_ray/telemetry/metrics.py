@@ -53,6 +53,7 @@ JOBS = Metric("sgen_jobs", "gauge", "Jobs in the database by state; those over u
 OLDEST = Metric(
     "sgen_oldest_queued_seconds", "gauge", "How long the job that waits longest has waited; 0 where none does."
 )
+SLOTS = Metric("sgen_film_slots", "gauge", "Films that can be made at once, by workers that were seen lately.")
 WORKERS = Metric(
     "sgen_pool_workers", "gauge",
     "Planners and renderers of a pool: wanted, ready (their model is loaded), lent (to a job).",
