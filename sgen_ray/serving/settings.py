@@ -31,9 +31,9 @@ class Settings(BaseModel):
         host: where the service listens.
         keys: whether requests need a key; "auto": unless it listens on loopback only. "off" elsewhere needs `insecure`.
         secret: signs the page's sessions and media URLs; by default SGEN_SECRET, or one that the database keeps.
-        max_queue: jobs that may wait, of all tenants.
         webhooks_private: they may go to private addresses, and by http.
         cors: origins whose pages may use the API with a key of their own, like "https://films.example".
+        metrics_token: the bearer token that GET /metrics wants; by default SGEN_METRICS_TOKEN, or none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -80,6 +80,8 @@ class Settings(BaseModel):
     @property
     def keys_wanted(self) -> bool:
         return self.keys == "required" or (self.keys == "auto" and not self.loopback)
+
+    metrics_token: str | None = Field(default_factory=lambda: os.environ.get("SGEN_METRICS_TOKEN") or None, repr=False)
 
     @property
     def url(self) -> str:
