@@ -1,4 +1,4 @@
-"""docker/: linted by hadolint, pinned, and what it copies and calls is there. docker/rehearse runs its install steps."""
+"""docker/: linted by hadolint, pinned, and what it copies and calls is there; docker/rehearse runs its steps."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ cluster) is often out of reach from here.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
 from collections.abc import Iterator
@@ -63,6 +64,8 @@ def _connected(address: str) -> Iterator[JobSubmissionClient]:
     os.environ.setdefault("RAY_AUTH_MODE", "token" if os.environ.get("RAY_AUTH_TOKEN") else "disabled")
     import requests
     from ray.job_submission import JobSubmissionClient
+
+    logging.getLogger("ray.dashboard.modules.job.sdk").setLevel(logging.WARNING)
 
     try:
         yield JobSubmissionClient(address)
