@@ -63,6 +63,7 @@ def _connected(address: str) -> Iterator[JobSubmissionClient]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_AUTH_MODE", "token" if os.environ.get("RAY_AUTH_TOKEN") else "disabled")
     import requests
+    from ray.exceptions import AuthenticationError
     from ray.job_submission import JobSubmissionClient
 
     logging.getLogger("ray.dashboard.modules.job.sdk").setLevel(logging.WARNING)
@@ -74,6 +75,8 @@ def _connected(address: str) -> Iterator[JobSubmissionClient]:
         raise EngineError(
             f"no answer from the Ray cluster at {address}: {reason}; is its dashboard's port 8265?"
         ) from error
+    except AuthenticationError as error:
+        raise EngineError(f"the Ray cluster at {address} wants a token, or another: set RAY_AUTH_TOKEN") from error
     except RuntimeError as error:  # what Ray makes of an answer that is an error
         raise EngineError(f"the Ray cluster at {address} refuses: {_last_line(error)}") from error
 
