@@ -17,6 +17,7 @@ from sgen_ray.cli.generate import generate
 from sgen_ray.cli.info import info
 from sgen_ray.cli.jobs import cancel, jobs, resume, status, worker
 from sgen_ray.cli.keys import keys
+from sgen_ray.cli.kube_make import fetch, make
 from sgen_ray.cli.plan import plan
 from sgen_ray.cli.render import render
 from sgen_ray.cli.submit import approve, download, submit, watch
@@ -39,6 +40,8 @@ COMMANDS = (
     approve,
     download,
     batch,
+    make,
+    fetch,
     worker,
     gc,
     info,

@@ -32,6 +32,36 @@ Server = Annotated[
     ),
 ]
 
+RayAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--ray",
+        metavar="URL",
+        show_default=False,
+        rich_help_panel=WHERE,
+        help="A Ray cluster, by its dashboard, like http://127.0.0.1:8265; its token is taken from RAY_AUTH_TOKEN.",
+    ),
+]
+Kubernetes = Annotated[
+    bool, typer.Option("--k8s", metavar="", rich_help_panel=WHERE, help="A RayJob, by kubectl as it is set up.")
+]
+Namespace = Annotated[str, typer.Option(metavar="NAME", rich_help_panel=WHERE, help="With --k8s.")]
+ServiceName = Annotated[
+    str, typer.Option("--service", metavar="NAME", rich_help_panel=WHERE, help="With --k8s: the RayService.")
+]
+OwnCluster = Annotated[
+    bool,
+    typer.Option(
+        "--own-cluster",
+        metavar="",
+        rich_help_panel=WHERE,
+        help="With --k8s: a cluster like the service's, for this film.",
+    ),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", metavar="", rich_help_panel=WHERE, help="With --k8s: print the RayJob instead.")
+]
+
 
 def chosen(server: str | None, store: str | None, database: str | None) -> str | None:
     """The service to ask; None: the database, by default or as it was named (SGEN_SERVER yields to that).

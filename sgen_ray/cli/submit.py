@@ -85,6 +85,12 @@ def submit(
         bool, typer.Option("--approve", metavar="", help="Stop when the plan is made; sgen approve goes on.")
     ] = False,
     server: remote.Server = None,
+    ray: remote.RayAddress = None,
+    k8s: remote.Kubernetes = False,
+    namespace: remote.Namespace = "sgen",
+    service: remote.ServiceName = "sgen",
+    own_cluster: remote.OwnCluster = False,
+    dry_run: remote.DryRun = False,
     wait: Wait = False,
     detach: Detach = False,
     output: Output = None,
@@ -92,11 +98,15 @@ def submit(
     json: o.Json = False,
     quiet: o.Quiet = False,
 ) -> None:
-    """Have a film made elsewhere, by a service.
+    """Have a film made elsewhere: by a service, as a job of a Ray cluster, or as a RayJob on Kubernetes.
 
     sgen submit "An astronaut walking on Mars" --server http://127.0.0.1:8000 -o mars.mp4
 
     sgen submit --shots story.yaml --approve --wait
+
+    sgen submit "A boat sailing at night" --ray http://127.0.0.1:8265 -o boat.mp4
+
+    sgen submit "A boat sailing at night" --k8s --namespace sgen -o boat.mp4
     """
     wishes = {
         "seconds": seconds, "size": size, "fps": fps, "seed": seed, "steps": steps, "plan_steps": plan_steps,
@@ -104,11 +114,21 @@ def submit(
         "input_reference": image,
     }  # fmt: skip
     wanted = Wanted(prompt, shots, {name: value for name, value in wishes.items() if value is not None})
-    _target(server).submit(wanted, _manner(wait, detach, output, preview, json, quiet))
+    target = _target(server, ray, k8s, namespace, service, own_cluster, dry_run)
+    target.submit(wanted, _manner(wait, detach, output, preview, json, quiet))
 
 
-def _target(server: str | None) -> Target:
-    return Service(server)
+def _target(
+    server: str | None, ray: str | None, k8s: bool, namespace: str, service: str, own_cluster: bool, dry_run: bool
+) -> Target:
+    from sgen_ray.cli.kube_k8s import OnKubernetes
+    from sgen_ray.cli.kube_ray import OnRay
+
+    if ray is not None and k8s:
+        raise typer.BadParameter("either --ray or --k8s", param_hint="'--ray'")
+    if ray is not None:
+        return OnRay(ray)
+    return OnKubernetes(namespace, service, own_cluster, dry_run) if k8s else Service(server)
 
 
 @dataclass(frozen=True)
