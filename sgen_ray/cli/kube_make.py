@@ -119,15 +119,12 @@ def fetch(
     from sgen_ray.cli.jobs import opened
     from sgen_ray.cli.kube_lines import pieces
     from sgen_ray.jobs.artifacts import Artifacts
-    from sgen_ray.paths import default_store, writable_file
-    from sgen_ray.serving.settings import Settings
+    from sgen_ray.paths import writable_file
 
     with opened(store, database) as records:
         record = records.get(job)
-    data = None
-    if record.film is not None:
-        kept = Settings.model_validate({"store": str(store or default_store())}).store_of(record.tenant)
-        data = Artifacts(kept).get(VIDEO, record.film)
+        kept = records.store_of(record.tenant)
+    data = None if record.film is None else Artifacts(kept).get(VIDEO, record.film)
     if data is None:
         raise JobError(f"{job} is {record.state} and has no film in the store; sgen status {job} tells more")
     if lines:
@@ -153,7 +150,7 @@ def film_in_store(
     artifacts = Artifacts(store)
     with tempfile.TemporaryDirectory(prefix="sgen-") as folder:
         output = Path(folder) / "film.mp4"
-        job, mine = _job_of(records, order, key, store, engine)
+        job, mine = _job_of(records, order, key, engine)
         on_event(JobRecorded(job.id))
         video: Video | None = None
         if mine or job.state is not JobState.COMPLETED or job.film is None or not artifacts.exists(VIDEO, job.film):
@@ -168,7 +165,7 @@ def film_in_store(
     return Made(job.id, job.film, len(data), hashlib.sha256(data).hexdigest(), {**facts, "job": job.id})
 
 
-def _job_of(records: Jobs, order: Order, key: str | None, store: str, engine: EngineConfig) -> tuple[Job, bool]:
+def _job_of(records: Jobs, order: Order, key: str | None, engine: EngineConfig) -> tuple[Job, bool]:
     """The job, and whether this process holds it. Waits while another works on it: a try of the same key that
     has lost its cluster holds it until its lease is over."""
     from sgen_ray import recorded
@@ -176,7 +173,7 @@ def _job_of(records: Jobs, order: Order, key: str | None, store: str, engine: En
     from sgen_ray.jobs.states import JobState
 
     owner = this_owner("sgen make")
-    job = recorded.record(records, order, None, store=store, engine=engine, key=key, owner=owner)
+    job = recorded.record(records, order, None, engine=engine, key=key, owner=owner)
     while job.lease is None or job.lease.owner != owner:
         if job.state is JobState.COMPLETED:
             return job, False
