@@ -20,6 +20,7 @@ from sgen_ray.cli.keys import keys
 from sgen_ray.cli.kube_make import fetch, make
 from sgen_ray.cli.plan import plan
 from sgen_ray.cli.render import render
+from sgen_ray.cli.serve import serve
 from sgen_ray.cli.submit import approve, download, submit, watch
 from sgen_ray.cli.train import pack, train
 from sgen_ray.cli.webhooks import webhooks
@@ -43,6 +44,7 @@ COMMANDS = (
     make,
     fetch,
     worker,
+    serve,
     gc,
     info,
     world,
