@@ -16,24 +16,31 @@ from typing import Any, Literal, TextIO, get_args
 from sgen_ray.telemetry.context import bound
 
 Format = Literal["text", "json"]
-FORMAT = "SGEN_LOG_FORMAT"
-"""The environment's name for the format: Ray's workers get it with the environment."""
+FORMAT, FILE = "SGEN_LOG_FORMAT", "SGEN_LOG_FILE"
+"""The environment's names for the format and the file: Ray's workers get these with the environment."""
 
 _LOGGERS = ("sgen_ray", "uvicorn", "opentelemetry", "py.warnings")
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
 
 def set_up(format: str | None = None, level: int = logging.INFO, stream: TextIO | None = None) -> None:
-    """Our log lines go to `stream`, by default standard error. format: by default as the environment says, else text.
+    """Our log lines go to `stream`; by default to the end of the file that the environment names, else standard error.
+
+    format: by default as the environment says, else text. Several processes may write to one file: lines stay whole.
 
     Raises:
         ValueError: there is no such format.
+        OSError: the file cannot be written.
     """
     format = format or os.environ.get(FORMAT) or "text"
     if format not in get_args(Format):
         raise ValueError(f"logs are text or json, not {format!r}; change --log-format or {FORMAT}")
     os.environ[FORMAT] = format
-    handler = logging.StreamHandler(stream or sys.stderr)
+    named = os.environ.get(FILE)
+    if stream is None and named:
+        handler: logging.StreamHandler[Any] = logging.FileHandler(named)
+    else:
+        handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonLines() if format == "json" else TextLines())
     logging.captureWarnings(True)
     for name in _LOGGERS:

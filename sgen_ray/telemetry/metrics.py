@@ -20,6 +20,9 @@ from typing import Any, Literal
 log = logging.getLogger(__name__)
 _making = threading.Lock()
 
+_NOTHING = 1e-12
+"""What Ray's counters are begun with, as they refuse 0."""
+
 SECONDS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0, 10000.0)
 
 
@@ -112,6 +115,7 @@ WEBHOOKS = Metric(
     ("outcome",), (), (("delivered",), ("failed",), ("given_up",)),
 )  # fmt: skip
 
+_broken: set[Metric] = set()
 METRICS: tuple[Metric, ...] = tuple(value for value in globals().values() if isinstance(value, Metric))
 
 
@@ -137,14 +141,16 @@ def _record(metric: Metric, value: float, labels: dict[str, str]) -> None:
         with _making:
             instrument = (_rays if in_ray else _prometheus)(metric)
         if in_ray and metric.kind == "counter":
-            instrument.inc(value, tags=labels)
+            instrument.inc(value or _NOTHING, tags=labels)
         elif in_ray:
             instrument.observe(value, tags=labels)
         else:
             instrument = instrument.labels(**labels) if metric.labels else instrument
             (instrument.inc if metric.kind == "counter" else instrument.observe)(value)
     except Exception:
-        log.warning("%s was not recorded", metric.name, exc_info=True)
+        if metric not in _broken:  # said once
+            _broken.add(metric)
+            log.warning("%s was not recorded", metric.name, exc_info=True)
 
 
 @cache
