@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -21,6 +22,18 @@ def default_store() -> str:
     if sys.platform == "darwin":
         return str(Path.home() / "Library" / "Application Support" / "sgen-ray")
     return str(Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "sgen-ray")
+
+
+def tenant_store(store: str, tenant: str) -> str:
+    """Where the artifacts of a tenant lie: nobody finds what another has made. "local" is the store itself."""
+    if tenant == "local":
+        return store
+    assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", tenant), tenant  # it becomes a folder's name
+    remote = "://" in store
+    if remote and "?" in store:  # options of the file system follow the path
+        place, _, options = store.partition("?")
+        return f"{place.rstrip('/')}/tenants/{tenant}?{options}"
+    return f"{store.rstrip('/')}/tenants/{tenant}" if remote else str(Path(store) / "tenants" / tenant)
 
 
 def default_database() -> str | None:

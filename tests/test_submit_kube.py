@@ -18,7 +18,7 @@ from toy_model import ToyFactory, request
 
 from sgen_ray.cli.kube_command import Listener, arguments, command, key_of
 from sgen_ray.cli.kube_lines import Made, Piece, from_line, joined, pieces, teller, to_line
-from sgen_ray.cli.kube_make import VIDEO, film_in_store
+from sgen_ray.cli.kube_make import film_in_store
 from sgen_ray.cli.submit import Wanted
 from sgen_ray.engine import events
 from sgen_ray.engine.config import EngineConfig
@@ -27,6 +27,7 @@ from sgen_ray.jobs.artifacts import Artifacts
 from sgen_ray.jobs.jobs import Jobs
 from sgen_ray.jobs.states import JobState
 from sgen_ray.orders import Order
+from sgen_ray.recorded import kept_film
 
 EVENTS: list[events.Event] = [
     events.JobRecorded("job_1"), events.FilmStarted(4, 5, 2, 1, "cpu", 1, 0), events.PhaseStarted("plan"),
@@ -107,12 +108,12 @@ def test_under_its_key_a_film_is_made_once_and_kept_in_the_store(tmp_path: Path)
     factory = ToyFactory(notes=notes)
     made = make(tmp_path / "store", factory)
     rendered = len(list(notes.iterdir()))
-    film = Artifacts(tmp_path / "store").get(VIDEO, made.film)
+    film = kept_film(Artifacts(tmp_path / "store"), made.film)
     assert film is not None and hashlib.sha256(film).hexdigest() == made.sha256 and len(film) == made.size
     again = make(tmp_path / "store", factory)
     assert (again.job, again.film, again.sha256) == (made.job, made.film, made.sha256)
-    # The process died between its job's end and the store: the film is joined again, of its stored segments.
-    shutil.rmtree(tmp_path / "store" / VIDEO)
+    # Somebody removed it: the film is joined again, of its stored segments.
+    shutil.rmtree(tmp_path / "store" / "video")
     again = make(tmp_path / "store", factory)
     assert (again.job, again.sha256) == (made.job, made.sha256)
     assert len(list(notes.iterdir())) == rendered
