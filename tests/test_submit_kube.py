@@ -27,7 +27,6 @@ from sgen_ray.jobs.artifacts import Artifacts
 from sgen_ray.jobs.jobs import Jobs
 from sgen_ray.jobs.states import JobState
 from sgen_ray.orders import Order
-from sgen_ray.recorded import kept_film
 
 EVENTS: list[events.Event] = [
     events.JobRecorded("job_1"), events.FilmStarted(4, 5, 2, 1, "cpu", 1, 0), events.PhaseStarted("plan"),
@@ -108,7 +107,7 @@ def test_under_its_key_a_film_is_made_once_and_kept_in_the_store(tmp_path: Path)
     factory = ToyFactory(notes=notes)
     made = make(tmp_path / "store", factory)
     rendered = len(list(notes.iterdir()))
-    film = kept_film(Artifacts(tmp_path / "store"), made.film)
+    film = Artifacts(tmp_path / "store").get("video", made.film)
     assert film is not None and hashlib.sha256(film).hexdigest() == made.sha256 and len(film) == made.size
     again = make(tmp_path / "store", factory)
     assert (again.job, again.film, again.sha256) == (made.job, made.film, made.sha256)

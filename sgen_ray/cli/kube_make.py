@@ -117,13 +117,12 @@ def fetch(
     from sgen_ray.cli.kube_lines import pieces
     from sgen_ray.jobs.artifacts import Artifacts
     from sgen_ray.paths import default_store, tenant_store, writable_file
-    from sgen_ray.recorded import kept_film
 
     with opened(store, database) as records:
         record = records.get(job)
     data = None
     if record.film is not None:
-        data = kept_film(Artifacts(tenant_store(str(store or default_store()), record.tenant)), record.film)
+        data = Artifacts(tenant_store(str(store or default_store()), record.tenant)).get("video", record.film)
     if data is None:
         raise JobError(f"{job} is {record.state} and has no film in the store; sgen status {job} tells more")
     if lines:
@@ -146,7 +145,6 @@ def film_in_store(
     from sgen_ray.engine.events import JobRecorded
     from sgen_ray.engine.generate import generate_film
     from sgen_ray.jobs.artifacts import Artifacts
-    from sgen_ray.recorded import keep_film, kept_film
 
     artifacts = Artifacts(store)
     with tempfile.TemporaryDirectory(prefix="sgen-") as folder:
@@ -158,14 +156,14 @@ def film_in_store(
             video = recorded.fill(records, job, order, output, store=store, engine=engine, on_event=on_event)
             job = records.get(job.id)
         assert job.film is not None
-        data = kept_film(artifacts, job.film)
+        data = artifacts.get("video", job.film)
         if data is None:  # somebody removed it; its segments make it at once
             video = generate_film(
                 order.request, order.factory, output, store=store, engine=engine, plan=order.plan, held=order.held,
                 on_event=on_event,
             )  # fmt: skip
             data = output.read_bytes()
-            keep_film(artifacts, job.film, output)
+            artifacts.put_file("video", job.film, output)
     facts = dict(job.result or {}) if video is None else video_facts(video)
     return Made(job.id, job.film, len(data), hashlib.sha256(data).hexdigest(), {**facts, "job": job.id})
 
