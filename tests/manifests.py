@@ -319,19 +319,22 @@ def check_serve(config: Document) -> None:
     except (ValidationError, ValueError) as error:
         raise Refused(str(error)) from error
     unknown(ServeDeploySchema, config, "")
+    listens = config.get("http_options", {}).get("host", "127.0.0.1")
     for application in config["applications"]:
-        check_application(application)
+        check_application(application, listens)
 
 
-def check_application(application: Document) -> None:
+def check_application(application: Document, listens: str) -> None:
     from pydantic import ValidationError
 
     from sgen_ray.serving.settings import Settings
 
     try:
-        Settings(**application.get("args", {}))
+        settings = Settings(**application.get("args", {}))
     except ValidationError as error:
         raise Refused(f"args: {error}") from error
+    if listens != "127.0.0.1" and not settings.keys_wanted:
+        raise Refused(f"args: listens on {listens} and wants no keys")
     module, _, name = application["import_path"].partition(":")
     try:
         getattr(import_module(module), name)

@@ -239,6 +239,7 @@ BROKEN: list[tuple[str, str, Break]] = [
     ("gpu", "import_path", lambda d: _serve(d, lambda c: c["applications"][0].update(import_path="sgen_ray.serving:nothing"))),
     ("gpu", "args", lambda d: _serve(d, lambda c: c["applications"][0]["args"].update(film=3))),
     ("gpu", "args", lambda d: _serve(d, lambda c: c["applications"][0]["args"].update(films=0))),
+    ("gpu", "wants no keys", lambda d: _serve(d, lambda c: c["applications"][0].update(args={}))),
     # Entrypoints
     ("jobs/film", "no command", lambda d: _job(d).update(entrypoint="sgen film x")),
     ("jobs/film", "[Nn]o such option", lambda d: _job(d).update(entrypoint="sgen make x --second 3")),

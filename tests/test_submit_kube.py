@@ -18,7 +18,7 @@ from toy_model import ToyFactory, request
 
 from sgen_ray.cli.kube_command import Listener, arguments, command, key_of
 from sgen_ray.cli.kube_lines import Made, Piece, from_line, joined, pieces, teller, to_line
-from sgen_ray.cli.kube_make import VIDEO, film_in_store
+from sgen_ray.cli.kube_make import film_in_store
 from sgen_ray.cli.submit import Wanted
 from sgen_ray.engine import events
 from sgen_ray.engine.config import EngineConfig
@@ -107,12 +107,12 @@ def test_under_its_key_a_film_is_made_once_and_kept_in_the_store(tmp_path: Path)
     factory = ToyFactory(notes=notes)
     made = make(tmp_path / "store", factory)
     rendered = len(list(notes.iterdir()))
-    film = Artifacts(tmp_path / "store").get(VIDEO, made.film)
+    film = Artifacts(tmp_path / "store").get("video", made.film)
     assert film is not None and hashlib.sha256(film).hexdigest() == made.sha256 and len(film) == made.size
     again = make(tmp_path / "store", factory)
     assert (again.job, again.film, again.sha256) == (made.job, made.film, made.sha256)
-    # The process died between its job's end and the store: the film is joined again, of its stored segments.
-    shutil.rmtree(tmp_path / "store" / VIDEO)
+    # Somebody removed it: the film is joined again, of its stored segments.
+    shutil.rmtree(tmp_path / "store" / "video")
     again = make(tmp_path / "store", factory)
     assert (again.job, again.sha256) == (made.job, made.sha256)
     assert len(list(notes.iterdir())) == rendered

@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from sgen_ray.orders import Order
     from sgen_ray.types import Video
 
-VIDEO = "video"
-"""The kind of artifact that a finished film is, called as its list of parts is."""
-
 
 def make(
     prompt: o.Prompt = None,
@@ -124,7 +121,7 @@ def fetch(
     with opened(store, database) as records:
         record = records.get(job)
         kept = records.store_of(record.tenant)
-    data = None if record.film is None else Artifacts(kept).get(VIDEO, record.film)
+    data = None if record.film is None else Artifacts(kept).get("video", record.film)
     if data is None:
         raise JobError(f"{job} is {record.state} and has no film in the store; sgen status {job} tells more")
     if lines:
@@ -141,11 +138,12 @@ def film_in_store(
     records: Jobs, order: Order, key: str | None, store: str, engine: EngineConfig, on_event: OnEvent
 ) -> Made:
     """Makes the film as a job, or goes on with the job of this key, and puts it into the store."""
+    from sgen_ray import recorded
     from sgen_ray.cli.kube_lines import Made
     from sgen_ray.cli.show import video_facts
     from sgen_ray.engine.events import JobRecorded
+    from sgen_ray.engine.generate import generate_film
     from sgen_ray.jobs.artifacts import Artifacts
-    from sgen_ray.jobs.states import JobState
 
     artifacts = Artifacts(store)
     with tempfile.TemporaryDirectory(prefix="sgen-") as folder:
@@ -153,14 +151,19 @@ def film_in_store(
         job, mine = _job_of(records, order, key, engine)
         on_event(JobRecorded(job.id))
         video: Video | None = None
-        if mine or job.state is not JobState.COMPLETED or job.film is None or not artifacts.exists(VIDEO, job.film):
-            video = _fill(records, job, order, output, store, engine, on_event, mine)
+        if mine:  # a job without an output keeps its film in the store
+            video = recorded.fill(records, job, order, output, store=store, engine=engine, on_event=on_event)
             job = records.get(job.id)
-            assert job.film is not None
-            artifacts.put(VIDEO, job.film, output.read_bytes())
         assert job.film is not None
-        data = artifacts.get(VIDEO, job.film)
-        assert data is not None
+        data = artifacts.get("video", job.film)
+        if data is None:  # somebody removed it; its segments make it at once
+            video = generate_film(
+                order.request, order.factory, output, store=store, engine=engine, plan=order.plan, held=order.held,
+                first=order.first,
+                on_event=on_event,
+            )  # fmt: skip
+            data = output.read_bytes()
+            artifacts.put_file("video", job.film, output)
     facts = dict(job.result or {}) if video is None else video_facts(video)
     return Made(job.id, job.film, len(data), hashlib.sha256(data).hexdigest(), {**facts, "job": job.id})
 
@@ -183,19 +186,3 @@ def _job_of(records: Jobs, order: Order, key: str | None, engine: EngineConfig) 
             time.sleep(1.0)
             job = records.get(job.id)
     return job, True
-
-
-def _fill(
-    records: Jobs, job: Job, order: Order, output: Path, store: str, engine: EngineConfig, on_event: OnEvent, mine: bool
-) -> Video:
-    from sgen_ray import recorded
-    from sgen_ray.engine.generate import generate_film
-
-    if not mine:  # it is done, but for its film in the store, which its segments make at once
-        return generate_film(
-            order.request, order.factory, output, store=store, engine=engine, plan=order.plan, held=order.held,
-            on_event=on_event,
-        )  # fmt: skip
-    video = recorded.fill(records, job, order, output, store=store, engine=engine, on_event=on_event)
-    assert video is not None
-    return video
