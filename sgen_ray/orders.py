@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,10 +15,10 @@ from sgen_ray.jobs.artifacts import Artifacts
 from sgen_ray.jobs.database import database_url
 from sgen_ray.jobs.jobs import Jobs
 from sgen_ray.jobs.plan_file import plan_from_bytes, read_plan
-from sgen_ray.jobs.records import JobKind, is_job
+from sgen_ray.jobs.records import Job, JobKind, is_job
 from sgen_ray.media.probe import probe
 from sgen_ray.models.factory import load_factory
-from sgen_ray.paths import default_database, default_store
+from sgen_ray.paths import default_database, default_store, tenant_store
 from sgen_ray.protocols import ModelFactory
 from sgen_ray.request import make_request
 from sgen_ray.revision import Revision
@@ -113,34 +114,43 @@ def _plan_of(film: Plan | str | Path, store: str | Path | None, database: str | 
     if isinstance(film, Plan):
         return film, None
     if is_job(str(film)):
-        return _plan_of_job(str(film), str(store or default_store()), database), str(film)
+        kept = str(store or default_store())
+        with Jobs(database_url(kept, database or default_database()), kept) as jobs:
+            return plan_of_job(jobs.get(str(film)), kept), str(film)
     path = Path(film).expanduser()
     if path.suffix.lower() != ".mp4":
         return read_plan(path), None
-    name = probe(path).provenance.get("plan")
-    if not isinstance(name, str) or not name:
-        raise PlanError(f"{path} does not say which plan it was made of; give its plan.arrow")
-    kept = str(store or default_store())
-    data = Artifacts(kept).get("plan", name)
+    return plan_of_film(path, str(store or default_store()), str(path)), None
+
+
+def plan_of_film(path: Path, store: str, name: str) -> Plan:
+    """The plan that a film of ours was made of, as the film itself says. `name`: what a person calls the film.
+
+    Raises:
+        SgenError: it is no film. PlanError: it does not say, or the plan is not in this store.
+    """
+    plan = probe(path).provenance.get("plan")
+    if not isinstance(plan, str) or not re.fullmatch(r"[0-9a-f]{64}", plan):
+        raise PlanError(f"{name} does not say which plan it was made of; give its plan.arrow")
+    data = Artifacts(store).get("plan", plan)
     if data is None:
         raise PlanError(
-            f"the plan of {path} is not in the store {kept}; name its store with --store, or its plan.arrow"
+            f"the plan of {name} is not in the store {store}; name its store with --store, or its plan.arrow"
         )
-    return plan_from_bytes(data, str(path)), None
+    return plan_from_bytes(data, name)
 
 
-def _plan_of_job(job_id: str, store: str, database: str | None) -> Plan:
-    with Jobs(database_url(store, database or default_database()), store) as jobs:
-        job = jobs.get(job_id)
-    data = None if job.plan is None else Artifacts(store).get("plan", job.plan)
+def plan_of_job(job: Job, store: str) -> Plan:
+    """The plan that was made for the job, from the store of its tenant; `store` is that of all. Raises PlanError."""
+    data = None if job.plan is None else Artifacts(tenant_store(store, job.tenant)).get("plan", job.plan)
     if data is None:
-        raise PlanError(f"{job_id} has no plan in the store {store}; it is {job.state}: see sgen status {job_id}")
-    return replace(plan_from_bytes(data, job_id), request=job.request)
+        raise PlanError(f"{job.id} has no plan; it is {job.state}: wait until it is planned, or make it again")
+    return replace(plan_from_bytes(data, job.id), request=job.request)
 
 
 def _again(plan: Plan, shots: Sequence[Shot], *, model: str | None = None, size: str | tuple[int, int] | None = None,
-           fps: int | None = None, steps: int | None = None) -> Order:  # fmt: skip
-    """An order as the plan's own was, with these shots and what else is given."""
+           fps: int | None = None, steps: int | None = None, **limits: Any) -> Order:  # fmt: skip
+    """An order as the plan's own was, with these shots and what else is given; `limits` as those of `make_request`."""
     old = plan.request
     factory = load_factory(model or old.model)
     request = make_request(
@@ -154,8 +164,14 @@ def _again(plan: Plan, shots: Sequence[Shot], *, model: str | None = None, size:
         negative_prompt=old.negative_prompt,
         model=model or old.model,
         grid=plan.grid,
+        **limits,
     )
     return Order(request, factory, warnings=_warnings(request, factory))
+
+
+def rewritten_order(plan: Plan, shots: Sequence[Shot], **changes: Any) -> Order:
+    """An order for a film with another storyboard, where shots that stay keep their plan. `changes` as `reopen`."""
+    return _revised(plan, revision.rewrite(plan, shots), **changes)
 
 
 def _revised(plan: Plan, change: Revision, **changes: Any) -> Order:

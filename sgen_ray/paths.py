@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -21,6 +23,25 @@ def default_store() -> str:
     if sys.platform == "darwin":
         return str(Path.home() / "Library" / "Application Support" / "sgen-ray")
     return str(Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "sgen-ray")
+
+
+TENANTS = "tenants"
+"""Where in the store of all those of tenants are."""
+
+
+def tenant_store(store: str, tenant: str) -> str:
+    """Where the artifacts of a tenant lie: nobody finds what another has made. "local" is the store itself. A name that
+    a file system may not tell apart from another, or take for a path, is hashed."""
+    if tenant == "local":
+        return store
+    safe = re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,62}", tenant)
+    return inside(store, f"{TENANTS}/{tenant if safe else '_' + hashlib.sha256(tenant.encode()).hexdigest()}")
+
+
+def inside(store: str, path: str) -> str:
+    """A place in the store; a URI keeps its options: s3://bucket/prefix?region=eu-west-1."""
+    place, mark, options = store.partition("?") if "://" in store else (store, "", "")
+    return f"{place.rstrip('/')}/{path}{mark}{options}"
 
 
 def default_database() -> str | None:

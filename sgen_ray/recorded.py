@@ -23,7 +23,7 @@ from sgen_ray.engine.events import (
 from sgen_ray.engine.generate import generate_film, make_plan
 from sgen_ray.engine.news import News
 from sgen_ray.engine.runtime import Runtime
-from sgen_ray.errors import Cancelled, JobError, LeaseLost, ModelError, PlanError, SgenError
+from sgen_ray.errors import Cancelled, DatabaseError, JobError, LeaseLost, ModelError, PlanError, SgenError
 from sgen_ray.jobs.arrays import arrays_from_bytes, arrays_to_bytes
 from sgen_ray.jobs.artifacts import Artifacts
 from sgen_ray.jobs.database import database_url
@@ -36,6 +36,7 @@ from sgen_ray.jobs.states import JobState
 from sgen_ray.journal import Journal
 from sgen_ray.models.factory import load_factory
 from sgen_ray.orders import Order
+from sgen_ray.paths import tenant_store
 from sgen_ray.types import Video
 
 _OF_THE_PROCESS = ("in_process", "address", "object_store_mib", "start_timeout")
@@ -60,16 +61,21 @@ def record(
     engine: EngineConfig,
     key: str | None = None,
     owner: str | None = None,
+    tenant: str = "local",
+    approve: bool = False,
+    weight: float = 1.0,
 ) -> Job:
-    """A job for the order. `owner`: it is this worker's at once; None: it waits for one. `key`: of idempotency."""
+    """A job for the order. `owner`: it is this worker's at once; None: it waits for one. `key`: of idempotency.
+
+    store: of all tenants; what the job needs is kept in that of its tenant. output: None, as the film goes there too.
+    """
     kept = []
     if order.plan is not None:
         kept.append(("plan", *kept_plan(order.plan)))
-    if order.held is not None:
-        tokens = arrays_to_bytes({str(step): array for step, array in order.held.items()})
-        kept.append(("held", content_fingerprint("held", tokens), tokens))
+    if order.held:
+        kept.append(("held", *_held_artifact(order)))
     names = {kind: name for kind, name, _ in kept}
-    artifacts = Artifacts(store)
+    artifacts = Artifacts(tenant_store(store, tenant))
     for kind, name, data in kept:
         artifacts.put(kind, name, data)
     job = jobs.submit(
@@ -83,6 +89,9 @@ def record(
         output=None if output is None else str(output.absolute()),
         engine=_settings(engine),
         owner=owner,
+        tenant=tenant,
+        approve=approve,
+        weight=weight,
     )
     if kept and _wait_for_collection(jobs):  # it may not have known that the job needs these
         for kind, name, data in kept:
@@ -90,8 +99,31 @@ def record(
     return job
 
 
+def change_plan(jobs: Jobs, job: Job, order: Order, *, store: str) -> Job:
+    """The job, which waits for approval, is planned again as the order says, and waits again.
+
+    Raises:
+        JobError: it does not wait for approval.
+    """
+    artifacts, held, tokens = Artifacts(tenant_store(store, job.tenant)), None, b""
+    if order.held:
+        held, tokens = _held_artifact(order)
+        artifacts.put("held", held, tokens)
+    job = jobs.approve(job.id, request=order.request, held=held, again=True, tenant=job.tenant)
+    if held is not None and _wait_for_collection(jobs):
+        artifacts.put("held", held, tokens)
+    return job
+
+
+def _held_artifact(order: Order) -> tuple[str, bytes]:
+    """Name and content of what is held of an earlier plan."""
+    assert order.held is not None
+    tokens = arrays_to_bytes({str(step): array for step, array in order.held.items()})
+    return content_fingerprint("held", tokens), tokens
+
+
 def order_of(job: Job, store: str) -> Order:
-    """What the job is to make, from its record and the store.
+    """What the job is to make, from its record and the store of its tenant.
 
     Raises:
         ModelError, PlanError: the model has changed since, or the plan to be rendered is gone.
@@ -179,10 +211,13 @@ def fill(
                     order.request, order.factory, output, store=store, engine=engine, plan=order.plan,
                     held=order.held, live=live, on_event=tell, runtime=runtime, flights=_Flights(keeper),
                 )  # fmt: skip
+                if job.output is None:
+                    Artifacts(store).put_file("video", tell.film, output)
         if job.approve:
-            jobs.advance(lease, JobState.AWAITING_APPROVAL)
+            keeper.insist(lambda: jobs.advance(lease, JobState.AWAITING_APPROVAL))
             return None
-        jobs.complete(lease, _result(video))
+        result = _result(video, job.output is not None)
+        keeper.insist(lambda: jobs.complete(lease, result))
         return replace(video, job=job.id)
     except LeaseLost as error:
         raise JobError(f"{job.id} was taken over by another worker, which goes on with it") from error
@@ -194,6 +229,8 @@ def fill(
             jobs.release(lease)
         else:
             jobs.confirm_cancel(lease)
+        raise
+    except DatabaseError:  # no fault of the job: when its lease is over, another worker goes on
         raise
     except SgenError as error:
         fail(jobs, lease, error)
@@ -215,6 +252,7 @@ class _Teller:
         self._keeper, self._journal, self._on_event = keeper, journal, on_event
         self._done = self._total = 0
         self._state = JobState.PLANNING
+        self.film = ""
 
     def __call__(self, event: Event) -> None:
         keeper = self._keeper
@@ -223,6 +261,7 @@ class _Teller:
             case PlanNamed(plan):
                 self._advance(JobState.PLANNING, plan=plan)
             case FilmNamed(film):
+                self.film = film
                 self._advance(JobState.RENDERING, film=film)
             case FilmStarted():
                 self._done, self._total = event.windows_reused, event.windows
@@ -282,7 +321,8 @@ def _settings(engine: EngineConfig) -> dict[str, Any]:
     }
 
 
-def _result(video: Video) -> dict[str, Any]:
+def _result(video: Video, in_file: bool) -> dict[str, Any]:
+    """in_file: it lies where the person wanted it; else in the store, and the file was for the moment."""
     facts = dataclasses.asdict(replace(video, path=Path(), timeline=()))
     facts = {name: value for name, value in facts.items() if name not in ("timeline", "job")}
-    return facts | {"path": str(video.path.absolute())}
+    return facts | {"path": str(video.path.absolute()) if in_file else None}

@@ -11,7 +11,7 @@ import pytest
 from sgen_ray.errors import OutputError
 from sgen_ray.jobs.arrays import arrays_from_bytes, arrays_to_bytes
 from sgen_ray.jobs.artifacts import Artifacts
-from sgen_ray.jobs.stores import store_of
+from sgen_ray.paths import tenant_store
 
 
 def only_file(folder: Path) -> Path:
@@ -111,7 +111,7 @@ def test_a_broken_file_is_not_opened(artifacts: Artifacts) -> None:
 
 def test_stores_of_tenants_are_found(artifacts: Artifacts) -> None:
     assert artifacts.tenants() == ()
-    theirs = [Artifacts(store_of(artifacts.uri, tenant)) for tenant in ("a", "b")]
+    theirs = [Artifacts(tenant_store(artifacts.uri, tenant)) for tenant in ("a", "b")]
     for store in theirs:
         store.put("plan", "p", b"plan")
     assert artifacts.tenants() == tuple(store.uri for store in theirs)

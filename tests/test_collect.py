@@ -17,7 +17,7 @@ from sgen_ray.jobs.jobs import Jobs
 from sgen_ray.jobs.manifest import Manifest, manifest_from_bytes
 from sgen_ray.jobs.records import References
 from sgen_ray.jobs.states import JobState
-from sgen_ray.jobs.stores import store_of
+from sgen_ray.paths import tenant_store
 from sgen_ray.types import Shot, VideoRequest
 
 REQUEST = VideoRequest((Shot("a red car", 4),), 480, 240, 8)
@@ -92,7 +92,7 @@ def test_each_tenant_keeps_what_its_own_jobs_name(tmp_path: Path, tenant: str) -
         ("picture", picture_name(manifest.name, "thumbnail")),
         ("picture", picture_name("a", "filmstrip")),
     }
-    stores = {name: Path(store_of(str(tmp_path), name)) for name in ("local", tenant, "others")}
+    stores = {name: Path(tenant_store(str(tmp_path), name)) for name in ("local", tenant, "others")}
     for store in stores.values():
         for kind, name in (*named, ("video", "old"), ("picture", "old.thumbnail")):
             written(store, kind, name, AGE * 2)
@@ -111,11 +111,11 @@ def test_each_tenant_keeps_what_its_own_jobs_name(tmp_path: Path, tenant: str) -
 
 def test_tenants_do_not_meet(tmp_path: Path) -> None:
     names = ["studio", "Studio", "a/b", "a", "..", "", ".", "x" * 200, "tenants", "local "]
-    places = {store_of(str(tmp_path), name) for name in names}
+    places = {tenant_store(str(tmp_path), name) for name in names}
     assert len(places) == len(names)
     assert {Path(place).resolve().parent for place in places} == {tmp_path / "tenants"}
-    assert store_of("s3://films/a?region=x&scheme=http", "b") == "s3://films/a/tenants/b?region=x&scheme=http"
-    assert store_of("s3://films/a/", "local") == "s3://films/a/"
+    assert tenant_store("s3://films/a?region=x&scheme=http", "b") == "s3://films/a/tenants/b?region=x&scheme=http"
+    assert tenant_store("s3://films/a/", "local") == "s3://films/a/"
     with pytest.raises(AssertionError):
         picture_name("a", "../b")
     assert "thumbnail" in PICTURES

@@ -21,7 +21,7 @@ from typing import Any
 from pyarrow import fs
 
 from sgen_ray.errors import OutputError
-from sgen_ray.jobs.stores import FOLDER, inside
+from sgen_ray.paths import TENANTS, inside
 
 KINDS = ("plan", "preview", "held", "film", "window", "segment", "stats", "video", "picture")
 """`preview` holds a plan's thumbnails, under its fingerprint; `film` is a film's list of parts, `video` the finished
@@ -174,9 +174,9 @@ class Artifacts:
     def tenants(self) -> tuple[str, ...]:
         """The stores of tenants inside this one, as URIs or folders."""
         with self._translated():
-            found = self._fs.get_file_info(fs.FileSelector(f"{self._root}/{FOLDER}", allow_not_found=True))
+            found = self._fs.get_file_info(fs.FileSelector(f"{self._root}/{TENANTS}", allow_not_found=True))
         names = sorted(info.base_name for info in found if info.type == fs.FileType.Directory)
-        return tuple(inside(self.uri, f"{FOLDER}/{name}") for name in names)
+        return tuple(inside(self.uri, f"{TENANTS}/{name}") for name in names)
 
     def remove(self, stored: Stored) -> None:
         """Nothing where it is gone already. Its folder goes too, if it was the last in it."""

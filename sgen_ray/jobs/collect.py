@@ -14,7 +14,7 @@ from sgen_ray.jobs.artifacts import Artifacts, Stored
 from sgen_ray.jobs.jobs import Jobs
 from sgen_ray.jobs.manifest import manifest_from_bytes
 from sgen_ray.jobs.records import References
-from sgen_ray.jobs.stores import store_of
+from sgen_ray.paths import tenant_store
 
 PICTURES = ("filmstrip", "thumbnail", "spritesheet")
 
@@ -97,7 +97,7 @@ def _rubbish(
 ) -> list[tuple[Artifacts, Stored]]:
     """With the store that each is in."""
     own = Artifacts(store)
-    names = {store_of(own.uri, tenant): found for tenant, found in jobs.references(without).items()}
+    names = {tenant_store(own.uri, tenant): found for tenant, found in jobs.references(without).items()}
     rubbish = []
     for uri in {own.uri, *own.tenants()}:
         artifacts = Artifacts(uri)

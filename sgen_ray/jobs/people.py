@@ -108,13 +108,16 @@ class ForPeople(Opened):
         states: Collection[JobState] | None = None,
         limit: int = 50,
         cursor: str | None = None,
+        oldest_first: bool = False,
     ) -> Page:
-        """Newest first. The cursor is the last id seen: jobs that come and go neither repeat nor hide others."""
-        query = sa.select(jobs).where(of_tenant(tenant)).order_by(jobs.c.id.desc()).limit(limit + 1)
+        """Newest first, if not told otherwise. The cursor is the last id seen: jobs that come and go neither repeat nor
+        hide others."""
+        order = jobs.c.id.asc() if oldest_first else jobs.c.id.desc()
+        query = sa.select(jobs).where(of_tenant(tenant)).order_by(order).limit(limit + 1)
         if states is not None:
             query = query.where(jobs.c.state.in_(states))
         if cursor is not None:
-            query = query.where(jobs.c.id < cursor)
+            query = query.where(jobs.c.id > cursor if oldest_first else jobs.c.id < cursor)
         with self._db.read() as connection:
             found = [job_of(row) for row in connection.execute(query)]
         return Page(tuple(found[:limit]), found[limit - 1].id if len(found) > limit else None)
@@ -147,21 +150,39 @@ class ForPeople(Opened):
             raise JobError(f"{job_id} has {job.state} already; there is nothing to cancel")
         return job
 
-    def approve(self, job_id: str, *, request: VideoRequest | None = None, tenant: str | None = None) -> Job:
-        """Goes on to rendering, by way of the queue. Another `request` replaces the first, and is planned anew."""
+    def approve(
+        self,
+        job_id: str,
+        *,
+        request: VideoRequest | None = None,
+        held: str | None = None,
+        again: bool = False,
+        tenant: str | None = None,
+    ) -> Job:
+        """Goes on to rendering, by way of the queue. Another `request` replaces the first, and is planned anew.
+
+        held: of the artifact with what is kept of the first plan. again: the new plan waits for approval too.
+        """
         now = self._clock()
         chosen = sa.and_(jobs.c.id == job_id, of_tenant(tenant), jobs.c.state == JobState.AWAITING_APPROVAL)
-        replaced: dict[str, Any] = {} if request is None else {"request": request_to_json(request), "plan": None}
+        replaced: dict[str, Any] = {}
+        if request is not None:
+            replaced = {"request": request_to_json(request), "plan": None, "held": held}
         with self._db.write() as connection:
-            row = self._update(connection, chosen, state=JobState.QUEUED, approve=False, updated=now, **replaced)
+            row = self._update(connection, chosen, state=JobState.QUEUED, approve=again, updated=now, **replaced)
             if row is not None:
                 return job_of(row)
             job = self._get(connection, job_id, tenant)
         raise JobError(f"{job_id} is {job.state} and does not wait for approval")
 
-    def delete(self, job_id: str, *, tenant: str | None = None) -> None:
-        """Forgets a job that is over. Jobs made from it remain, and its artifacts until they are collected."""
-        chosen = sa.and_(jobs.c.id == job_id, of_tenant(tenant), jobs.c.state.in_(TERMINAL))
+    def delete(self, job_id: str, *, at_work: bool = False, tenant: str | None = None) -> None:
+        """Forgets a job that is over. Jobs made from it remain, and its artifacts until they are collected.
+
+        at_work: also one that is not over; a worker that has it learns by its next look that its lease is lost, and
+        stops.
+        """
+        allowed = sa.true() if at_work else jobs.c.state.in_(TERMINAL)
+        chosen = sa.and_(jobs.c.id == job_id, of_tenant(tenant), allowed)
         with self._db.write() as connection:
             if connection.execute(sa.delete(jobs).where(chosen)).rowcount:
                 return

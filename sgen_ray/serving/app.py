@@ -5,18 +5,31 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from sgen_ray import __version__
-from sgen_ray.serving import content, events, pictures, reports, videos
+from sgen_ray.serving import catalogue, content, events, health, hls, pictures, reports, videos
+from sgen_ray.serving.limits import BodyLimit
+from sgen_ray.serving.openapi import describe
 from sgen_ray.serving.problems import handle_problems
 from sgen_ray.serving.service import Service
 from sgen_ray.serving.settings import Settings
 
-ROUTERS = (videos.router, events.router, content.router, pictures.router, reports.router)
+ROUTERS = (
+    videos.router,
+    events.router,
+    content.router,
+    hls.router,
+    pictures.router,
+    reports.router,
+    catalogue.router,
+    health.router,
+)
 
 
 def build_app(settings: Settings) -> FastAPI:
     app = FastAPI(title="sgen-ray", version=__version__)
     app.state.service = Service(settings)
+    app.add_middleware(BodyLimit, most=round(settings.max_body_mib * 2**20))
     handle_problems(app)
     for router in ROUTERS:
         app.include_router(router)
+    describe(app)
     return app

@@ -21,7 +21,7 @@ from sgen_ray.jobs.records import Job
 from sgen_ray.jobs.states import JobState
 from sgen_ray.media.stills import sprites, thumbnail
 from sgen_ray.serving.problems import Problem
-from sgen_ray.serving.ranges import answer
+from sgen_ray.serving.ranges import answer, stored
 from sgen_ray.serving.service import By, In
 
 router = APIRouter(prefix="/v1/videos", tags=["videos"])
@@ -37,18 +37,11 @@ _making = threading.Lock()
 @router.get(
     "/{video_id}/content",
     response_class=Response,
-    responses={
-        200: {"content": {"video/mp4": {}, "image/jpeg": {}}},
-        206: {"description": "The range that was asked for"},
-        304: {"description": "Not changed"},
-        404: {"description": "No such video, it failed, or its film is no longer stored"},
-        409: {"description": "Not finished yet"},
-        416: {"description": "The range begins behind the end"},
-    },
+    responses=stored("video/mp4", "image/jpeg"),
 )
 def content(video_id: str, request: Request, service: In, caller: By, variant: Variant = "video") -> Response:
     """The film as MP4; or as JPEG a picture of it, or up to 100 small ones side by side, ten in a row."""
-    job = service.jobs.get(video_id, tenant=caller.tenant)
+    job = service.job(video_id, caller)
     artifacts = service.artifacts(job.tenant)
     if job.state is not JobState.COMPLETED:
         raise unfinished(job)

@@ -22,6 +22,7 @@ from sgen_ray.errors import DatabaseError
 from sgen_ray.jobs.events import Standing
 from sgen_ray.jobs.jobs import Jobs
 from sgen_ray.jobs.states import RUNNING, TERMINAL
+from sgen_ray.serving.openapi import documented
 from sgen_ray.serving.service import By, In
 from sgen_ray.serving.wire import status_of
 
@@ -151,7 +152,7 @@ def _wanted(
     last_event_id: Annotated[str | None, Header(description="Sent by EventSource when it connects again.")] = None,
 ) -> Wanted:
     """Found before the answer begins, so that what is wrong is an error and no stream."""
-    job = service.jobs.get(video_id, tenant=caller.tenant)
+    job = service.job(video_id, caller)
     heard = int(last_event_id) if last_event_id and last_event_id.isdecimal() and len(last_event_id) < 10 else 0
     standing = service.jobs.standings_of([job.id]).get(job.id)
     return Wanted(job.id, min(max(heard, after or 0), standing.events if standing else 0))
@@ -166,7 +167,7 @@ async def _follower(request: Request, service: In) -> Follower:
     return follower
 
 
-@router.get("/{video_id}/events", response_class=EventSourceResponse)
+@router.get("/{video_id}/events", response_class=EventSourceResponse, **documented())
 async def events(
     wanted: Annotated[Wanted, Depends(_wanted)], follower: Annotated[Follower, Depends(_follower)]
 ) -> AsyncIterator[ServerSentEvent]:

@@ -18,7 +18,7 @@ from sgen_ray.media.sheets import filmstrip
 from sgen_ray.media.timeline import timeline
 from sgen_ray.serving.content import expired, made, unfinished
 from sgen_ray.serving.problems import Problem
-from sgen_ray.serving.ranges import answer
+from sgen_ray.serving.ranges import answer, stored
 from sgen_ray.serving.reports import painted, planned
 from sgen_ray.serving.service import By, In
 from sgen_ray.types import Span
@@ -33,15 +33,11 @@ MOST = 120
 @router.get(
     "/{video_id}/plan",
     response_class=Response,
-    responses={
-        200: {"content": {"image/png": {}, "application/vnd.apache.arrow.file": {}}},
-        404: {"description": "No such video, or its plan is no longer stored"},
-        409: {"description": "Not planned yet"},
-    },
+    responses=stored("image/png", "application/vnd.apache.arrow.file"),
 )
 def plan(video_id: str, request: Request, service: In, caller: By, format: Literal["png", "arrow"] = "png") -> Response:
     """The plan as a filmstrip, rows for each shot; or the Arrow file, which pyarrow, pandas and DuckDB read."""
-    job = service.jobs.get(video_id, tenant=caller.tenant)
+    job = service.job(video_id, caller)
     artifacts = service.artifacts(job.tenant)
     reading = None if job.plan is None else artifacts.open("plan", job.plan)
     if job.plan is None or reading is None:
@@ -53,10 +49,10 @@ def plan(video_id: str, request: Request, service: In, caller: By, format: Liter
     return answer(request, strip, "image/png", f"{job.id}-plan.png")
 
 
-@router.get("/{video_id}/timeline", response_class=Response, responses={200: {"content": {"image/png": {}}}, 404: {}})
+@router.get("/{video_id}/timeline", response_class=Response, responses=stored("image/png"))
 def painting(video_id: str, service: In, caller: By) -> Response:
     """Which renderer painted which window when, as far as it is."""
-    job = service.jobs.get(video_id, tenant=caller.tenant)
+    job = service.job(video_id, caller)
     events = service.jobs.events(job.id)
     spans = [Span("plan", 0, 0, begin, end) for begin, end in planned(job, events)]
     spans += [Span("render", one.window, one.renderer, one.begin, one.end) for one in painted(events)]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from sgen_ray.client.schema import ErrorAnswer, ErrorBody
-from sgen_ray.errors import JobError, RequestError, SgenError, UnknownJob
+from sgen_ray.errors import JobError, PlanError, RequestError, SgenError, UnknownJob
 
 _TYPES = {400: "invalid_request_error", 401: "authentication_error", 403: "permission_error", 404: "not_found_error",
           409: "conflict_error", 413: "invalid_request_error", 429: "rate_limit_error"}  # fmt: skip
@@ -43,9 +46,17 @@ def problem_of(error: SgenError) -> Problem:
             return Problem(404, str(error), code="not_found")
         case RequestError():
             return Problem(400, str(error), code="invalid_value")
-        case JobError():
+        case JobError() | PlanError():
             return Problem(409, str(error), code="conflict")
     return Problem(503, str(error), code=type(error).__name__)
+
+
+def not_valid(first: Mapping[str, Any]) -> Problem:
+    """Of the first thing that pydantic found wrong."""
+    place = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path", "header"))[:200]
+    if first["type"] == "extra_forbidden":
+        return Problem(400, f"{place}: there is no such field", param=place, code="unknown_parameter")
+    return Problem(400, f"{place or 'the body'}: {first['msg']}", param=place or None, code="invalid_value")
 
 
 def handle_problems(app: FastAPI) -> None:
@@ -61,11 +72,7 @@ def handle_problems(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _(request: Request, error: RequestValidationError) -> JSONResponse:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path"))
-        return Problem(
-            400, f"{place or 'the body'}: {first['msg']}", param=place or None, code="invalid_value"
-        ).answer()
+        return not_valid(error.errors()[0]).answer()
 
     @app.exception_handler(HTTPException)
     async def _(request: Request, error: HTTPException) -> JSONResponse:

@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from fastapi import Request
 from starlette.responses import Response, StreamingResponse
 
+from sgen_ray.client import schema
 from sgen_ray.jobs.artifacts import Reading
+from sgen_ray.serving.openapi import documented
 from sgen_ray.serving.problems import Problem
+
+
+def stored(*media_types: str) -> Any:
+    """What a route that gives files answers, for the OpenAPI document."""
+    more: dict[str, Any] = {
+        "200": {"description": "The file", "content": {media_type: {} for media_type in media_types}},
+        "206": {"description": "The range of it that was asked for"},
+        "304": {"description": "It is still the one that you have"},
+        "416": {"description": "The range begins behind its end", "model": schema.ErrorAnswer},
+    }
+    return documented()["responses"] | more
 
 
 def answer(request: Request, reading: Reading, media_type: str, name: str) -> Response:

@@ -9,16 +9,17 @@ from fastapi import APIRouter
 
 from sgen_ray.client import schema
 from sgen_ray.jobs.records import Job
+from sgen_ray.serving.openapi import documented
 from sgen_ray.serving.service import By, In
 from sgen_ray.serving.wire import status_of
 
 router = APIRouter(prefix="/v1/videos", tags=["videos"])
 
 
-@router.get("/{video_id}/report")
+@router.get("/{video_id}/report", **documented())
 def report(video_id: str, service: In, caller: By) -> schema.Report:
     """Seams, drift, seconds by phase, and which renderer painted which window when."""
-    job = service.jobs.get(video_id, tenant=caller.tenant)
+    job = service.job(video_id, caller)
     result: dict[str, Any] = dict(job.result or {})
     known = ("wall", "utilisation", "renderers", "windows", "windows_rendered", "windows_reused", "frames")
     facts = {name: result.get(name) for name in known}

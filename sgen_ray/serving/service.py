@@ -10,8 +10,11 @@ from fastapi import Depends, Request
 
 from sgen_ray.jobs.artifacts import Artifacts
 from sgen_ray.jobs.jobs import Jobs
+from sgen_ray.jobs.records import Job, is_job
+from sgen_ray.jobs.states import JobState
 from sgen_ray.models.factory import load_factory
 from sgen_ray.protocols import ModelFactory
+from sgen_ray.serving.problems import Problem
 from sgen_ray.serving.settings import Settings
 
 
@@ -38,6 +41,37 @@ class Service:
 
     def factory(self, model: str) -> ModelFactory:
         return _factory(model)
+
+    def job(self, video_id: str, caller: Caller) -> Job:
+        """The caller's job; a Problem 404 where there is none, or it is another tenant's."""
+        if not is_job(video_id):  # nothing else ever reaches the database
+            raise unknown()
+        return self.jobs.get(video_id, tenant=caller.tenant)
+
+    def model(self, name: str | None) -> str:
+        """What `load_factory` is to be asked for, where a request asks for `name`."""
+        offered = self.settings.offered
+        if name is None:
+            return self.settings.model
+        if name not in offered:
+            known = ", ".join(offered)
+            raise Problem(
+                400, f"there is no model {name[:80]!r}; there are: {known}", code="model_not_found", param="model"
+            )
+        return offered[name]
+
+    def admit(self, caller: Caller) -> None:
+        """Called before each job is submitted. Raises a Problem 429 where the queue is full."""
+        waiting = self.jobs.count()[JobState.QUEUED]
+        if waiting >= self.settings.max_queue:
+            raise Problem(
+                429, f"{waiting} films wait already; try again in a while", code="queue_full",
+                headers={"Retry-After": "30"},
+            )  # fmt: skip
+
+
+def unknown() -> Problem:
+    return Problem(404, "there is no such video; GET /v1/videos lists yours", code="not_found", param="video_id")
 
 
 @lru_cache

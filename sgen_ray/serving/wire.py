@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import Path
+
 from sgen_ray.client import schema
 from sgen_ray.jobs.records import Job
 from sgen_ray.jobs.states import JobState
+from sgen_ray.serving.problems import Problem
 
 _STATUS: dict[JobState, schema.Status] = {
     JobState.QUEUED: "queued",
@@ -13,6 +17,18 @@ _STATUS: dict[JobState, schema.Status] = {
     JobState.FAILED: "failed",
     JobState.CANCELLED: "failed",
 }
+
+
+def states_of(names: Iterable[str]) -> set[JobState]:
+    """Of states and statuses by name. Raises a Problem 400 for anything else."""
+    found: set[JobState] = set()
+    for name in names:
+        states = {state for state in JobState if name in (state, status_of(state))}
+        if not states:
+            known = ", ".join(dict.fromkeys([*(str(state) for state in JobState), "in_progress"]))
+            raise Problem(400, f"there is no state {name[:40]!r}; there are {known}", param="state")
+        found |= states
+    return found
 
 
 def status_of(state: JobState) -> schema.Status:
@@ -27,7 +43,7 @@ def video_of(job: Job) -> schema.Video:
     total = job.progress.windows_total
     return schema.Video(
         id=job.id,
-        model=request.model,
+        model=Path(request.model).name,
         status=status_of(job.state),
         progress=100 if done else min(99, 100 * job.progress.windows_done // total) if total else 0,
         created_at=int(job.created.timestamp()),
