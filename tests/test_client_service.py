@@ -21,8 +21,9 @@ from sgen_ray.media.probe import probe
 pytest.importorskip("service", reason="comes with the branch of the service's routes")
 from service import Place, toy_place
 
+ROOT = Path(__file__).parent.parent
 QUICK = Retries(attempts=4, first=0.001, longest=0.004)
-SMALL = {"seconds": 8.0, "size": "64x32", "steps": 2, "plan_steps": 2}
+SMALL = {"seconds": 4.0, "size": "64x32", "steps": 2, "plan_steps": 2}
 CLI = "--size 64x32 --steps 2 --plan-steps 2".split()
 
 
@@ -59,7 +60,7 @@ def jobs(place: Place) -> Iterator[Jobs]:
 
 
 def test_everything_that_can_be_done_with_a_film(client: Client, place: Place, tmp_path: Path) -> None:
-    shots = [{"prompt": "shot 0", "seconds": 8}, {"prompt": "shot 1", "seconds": 8}]
+    shots = [{"prompt": "shot 0", "seconds": 4}, {"prompt": "shot 1", "seconds": 4}]
     with place.films():
         heard: list[str] = []
         video = client.videos.create_and_wait(
@@ -67,7 +68,7 @@ def test_everything_that_can_be_done_with_a_film(client: Client, place: Place, t
         )
         assert (video.status, video.progress, heard[0], heard[-1]) == ("completed", 100, "state", "end")
         film = client.videos.download(video.id, "out/film.mp4")
-        assert probe(film).seconds == 16
+        assert probe(film).seconds == 8
         for variant in ("thumbnail", "spritesheet"):
             picture = client.videos.download(video.id, f"{variant}.jpg", variant=variant)
             assert picture.read_bytes().startswith(b"\xff\xd8")
@@ -89,7 +90,7 @@ def test_everything_that_can_be_done_with_a_film(client: Client, place: Place, t
         "shot 0 | shot 1",
         "rain | shot 1",
     ]
-    assert [each.seconds for each in done] == ["16", "20", "20", "16"]
+    assert [each.seconds for each in done] == ["8", "12", "12", "8"]
     assert [each.kind for each in done] == ["edit", "extend", "extend", "remix"]
     assert {each.remixed_from_video_id for each in done} == {video.id}
     assert [model.id for model in client.models()] == ["toy"]
@@ -106,7 +107,7 @@ def test_a_plan_is_changed_then_approved(client: Client, place: Place) -> None:
         client.videos.plan(video.id, "plan.png")
         with pytest.raises(Conflict):
             client.videos.download(video.id, "film.mp4")
-        client.videos.approve(video.id, shots=[{"prompt": "shot 1", "seconds": 8}])
+        client.videos.approve(video.id, shots=[{"prompt": "shot 1", "seconds": 4}])
         video = client.videos.wait(video.id)
         assert (video.status, video.prompt) == ("awaiting_approval", "shot 1")
         client.videos.approve(video.id)
@@ -147,7 +148,7 @@ def test_the_same_asynchronously(address: str, place: Place) -> None:
             films = [client.videos.create_and_wait(f"shot {n}", **SMALL) for n in range(3)]
             for video in await asyncio.gather(*films):
                 film = await client.videos.download(video.id, f"{video.id}.mp4")
-                assert probe(film).seconds == 8
+                assert probe(film).seconds == 4
             assert len([video async for video in client.videos.list()]) == 3
 
     with place.films():
@@ -187,3 +188,15 @@ def test_the_command_line_makes_a_film_elsewhere(address: str, place: Place, cap
         assert probe(Path("film.mp4")).provenance["seed"] == 5
     assert main(["cancel", job]) == 2
     assert "nothing to cancel" in capsys.readouterr().err
+
+
+def test_the_examples_of_the_documentation_run(address: str, place: Place, monkeypatch) -> None:
+    monkeypatch.setenv("SGEN_BASE_URL", address)
+    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / "docs/client.md").read_text(), re.DOTALL | re.MULTILINE)
+    assert len(blocks) == 5
+    names: dict[str, object] = {}
+    with place.films():
+        for block in blocks:
+            exec(compile(block, "docs/client.md", "exec"), names)
+    assert probe(Path("mars.mp4")).seconds == 8 and Path("plan.png").is_file() and Path("sheet.jpg").is_file()
+    assert len(list(Path().glob("job_*.mp4"))) == 2
