@@ -1,4 +1,4 @@
-"""What open event streams cost the process that serves them: CPU and memory with 0, 1 and many of them on jobs that wait.
+"""What open event streams cost the process that serves them: CPU and memory with none, one and many, on jobs that wait.
 
 python benchmarks/streams.py --streams 200 --jobs 20 --seconds 20
 """
