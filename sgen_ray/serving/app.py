@@ -11,6 +11,7 @@ from sgen_ray.serving import (
     events,
     health,
     hls,
+    page,
     pictures,
     reports,
     session,
@@ -37,6 +38,7 @@ ROUTERS = (
     session.router,
     signed.router,
     webhooks.router,
+    page.router,
 )
 
 

@@ -1,0 +1,119 @@
+// The events of a job, folded into what the view shows. `fold` is a pure function; `follow` keeps the stream open.
+
+import { address } from "./api.js";
+
+const TYPES = ["state", "started", "phase", "window", "segment", "lost", "steps", "end"];
+
+/** Nothing has happened yet. Times are seconds since 1970. */
+export const nothing = () => ({
+  state: null,
+  error: null,
+  plans: 0, // how often a plan was finished: its picture changes with it
+  planSteps: null,
+  started: null, // {at, windows, segments, renderers, device, windows_reused, segments_reused}
+  windows: {}, // by number: {renderer, begin, end, done, total, finished}
+  segments: [],
+  phases: {}, // by name: {state, seconds}
+  eta: null,
+  lost: [],
+  at: null,
+  ended: false,
+});
+
+export function fold(before, { type, at, data }) {
+  const now = { ...before, at: Math.max(at, before.at ?? at) };
+  switch (type) {
+    case "state": {
+      const again = data.state === "planning"; // another worker begins anew, with what is stored
+      const plans = before.plans + (data.state === "awaiting_approval" ? 1 : 0);
+      const fresh = again ? { ...nothing(), plans: before.plans, lost: before.lost, at: now.at } : now;
+      return { ...fresh, plans, state: data.state, error: data.error ?? null };
+    }
+    case "started":
+      return { ...now, started: { at, ...data }, windows: {}, segments: [] };
+    case "phase":
+      return { ...now, phases: { ...now.phases, [data.phase]: { state: data.state, seconds: data.seconds ?? null } } };
+    case "window": {
+      const one = { ...now.windows[data.window], ...data, finished: true, done: 1, total: 1 };
+      return { ...now, windows: { ...now.windows, [data.window]: one } };
+    }
+    case "segment":
+      return { ...now, segments: [...new Set([...now.segments, data.segment])] };
+    case "lost":
+      return { ...now, lost: [...now.lost, { at, ...data }], windows: unfinished(now.windows, data) };
+    case "steps": {
+      const windows = { ...now.windows };
+      for (const step of data.windows ?? []) {
+        const known = windows[step.window];
+        if (known?.finished) continue;
+        const same = known?.renderer === step.renderer;
+        windows[step.window] = { ...step, begin: same ? known.begin : at, end: at, finished: false };
+      }
+      return { ...now, windows, planSteps: data.plan ?? now.planSteps, eta: data.eta ?? null };
+    }
+    case "end":
+      return { ...now, ended: true, eta: null };
+  }
+  return before;
+}
+
+/** A worker was lost: what it was painting will be painted by another. */
+function unfinished(windows, { work }) {
+  const number = /window (\d+)/.exec(work ?? "")?.[1];
+  if (number === undefined || windows[number]?.finished) return windows;
+  const { [number]: _, ...rest } = windows;
+  return rest;
+}
+
+/** How far the film is, as shares that were done: {done, total, reused, share}. */
+export function progress(now) {
+  const total = now.started?.windows ?? 0;
+  const reused = now.started?.windows_reused ?? 0;
+  const all = Object.values(now.windows);
+  const painted = all.filter((one) => one.finished).length;
+  const parts = all.reduce((sum, one) => sum + (one.finished ? 1 : one.done / one.total || 0), 0);
+  return { done: Math.min(total, painted + reused), total, reused, share: total ? Math.min(1, (parts + reused) / total) : 0 };
+}
+
+/** Of every window "waiting" | "painting" | "done" | "reused"; which are reused is sure once all others were seen. */
+export function windowStates(now) {
+  const { windows: total = 0, windows_reused: reused = 0, reused: named } = now.started ?? {};
+  const seen = Object.keys(now.windows).length;
+  return Array.from({ length: total }, (_, index) => {
+    const one = now.windows[index];
+    if (one) return one.finished ? "done" : "painting";
+    if (named?.includes?.(index)) return "reused";
+    return seen + reused >= total && reused ? "reused" : "waiting";
+  });
+}
+
+/** Calls `changed(now)` with every event until the film is over; gives a function that stops. */
+export function follow(id, changed, broken = () => {}) {
+  let now = nothing();
+  let due = false;
+  const source = new EventSource(address.events(id)); // connects again by itself, with Last-Event-ID
+  const tell = () => {
+    due = false;
+    changed(now);
+  };
+  for (const type of TYPES) {
+    source.addEventListener(type, (message) => {
+      now = fold(now, { type, ...read(message.data) });
+      if (now.ended) {
+        source.close();
+        tell();
+      } else if (!due) {
+        due = true; // one picture for all that came at once
+        setTimeout(tell, 60);
+      }
+    });
+  }
+  source.addEventListener("open", () => broken(false));
+  source.addEventListener("error", () => broken(true, source.readyState === EventSource.CLOSED));
+  return () => source.close();
+}
+
+function read(text) {
+  const { at = Date.now() / 1000, data, ...rest } = JSON.parse(text);
+  return { at, data: data ?? rest };
+}
