@@ -1,7 +1,7 @@
 """The page at /: HTML, CSS and JavaScript of our own, as they lie in the folder `page`; no build, no other host.
 
 Everything but index.html is addressed by the hash of all of it, so browsers keep it for ever, and modules that import
-each other by relative names always get those of one version. All addresses are relative: the page works under any prefix.
+each other by relative names always get those of one version. All addresses are relative: any prefix will do.
 """
 
 from __future__ import annotations

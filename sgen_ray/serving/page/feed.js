@@ -4,33 +4,35 @@ import { address } from "./api.js";
 
 const TYPES = ["state", "started", "phase", "window", "segment", "lost", "steps", "end"];
 
-/** Nothing has happened yet. Times are seconds since 1970. */
+/** Nothing has happened yet. Times of windows are seconds since the job was submitted, which is its first event. */
 export const nothing = () => ({
   state: null,
   error: null,
   plans: 0, // how often a plan was finished: its picture changes with it
   planSteps: null,
-  started: null, // {at, windows, segments, renderers, device, windows_reused, segments_reused}
+  started: null, // {windows, segments, renderers, device, windows_reused, segments_reused}
   windows: {}, // by number: {renderer, begin, end, done, total, finished}
   segments: [],
   phases: {}, // by name: {state, seconds}
   eta: null,
   lost: [],
-  at: null,
+  zero: null, // seconds since 1970
+  at: null, // the same, of the last event
   ended: false,
 });
 
 export function fold(before, { type, at, data }) {
-  const now = { ...before, at: Math.max(at, before.at ?? at) };
+  const zero = before.zero ?? at;
+  const now = { ...before, zero, at: Math.max(at, before.at ?? at) };
   switch (type) {
     case "state": {
       const again = data.state === "planning"; // another worker begins anew, with what is stored
       const plans = before.plans + (data.state === "awaiting_approval" ? 1 : 0);
-      const fresh = again ? { ...nothing(), plans: before.plans, lost: before.lost, at: now.at } : now;
+      const fresh = again ? { ...nothing(), zero, plans: before.plans, lost: before.lost, at: now.at } : now;
       return { ...fresh, plans, state: data.state, error: data.error ?? null };
     }
     case "started":
-      return { ...now, started: { at, ...data }, windows: {}, segments: [] };
+      return { ...now, started: data, windows: {}, segments: [] };
     case "phase":
       return { ...now, phases: { ...now.phases, [data.phase]: { state: data.state, seconds: data.seconds ?? null } } };
     case "window": {
@@ -47,7 +49,7 @@ export function fold(before, { type, at, data }) {
         const known = windows[step.window];
         if (known?.finished) continue;
         const same = known?.renderer === step.renderer;
-        windows[step.window] = { ...step, begin: same ? known.begin : at, end: at, finished: false };
+        windows[step.window] = { ...step, begin: same ? known.begin : at - zero, end: at - zero, finished: false };
       }
       return { ...now, windows, planSteps: data.plan ?? now.planSteps, eta: data.eta ?? null };
     }
@@ -59,7 +61,7 @@ export function fold(before, { type, at, data }) {
 
 /** A worker was lost: what it was painting will be painted by another. */
 function unfinished(windows, { work }) {
-  const number = /window (\d+)/.exec(work ?? "")?.[1];
+  const number = /render (\d+)/.exec(work ?? "")?.[1];
   if (number === undefined || windows[number]?.finished) return windows;
   const { [number]: _, ...rest } = windows;
   return rest;

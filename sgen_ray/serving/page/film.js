@@ -20,7 +20,7 @@ export function filmView(view, first, { went, changed }) {
   let feed = nothing();
   let live = null;
   let over = false;
-  const screen = h("video", { controls: true, muted: true, playsinline: true, preload: "metadata", "aria-label": `The film: ${title(film)}` });
+  const screen = h("video", { muted: true, playsinline: true, preload: "metadata", "aria-label": `The film: ${title(film)}` });
   screen.muted = true;
   const veil = h("p.veil");
   const progress = progressPanel();
@@ -87,11 +87,13 @@ export function filmView(view, first, { went, changed }) {
   function screening() {
     if (film.state === "completed" && !live && !screen.src) {
       write(veil, "");
+      screen.controls = true;
       playWhole(screen, film.id);
     } else if (feed.started && !isOver(film) && !live) {
       write(veil, "The first seconds are being painted");
       live = playLive(screen, film.id, () => {
         write(veil, "");
+        screen.controls = true;
         if (!matchMedia("(prefers-reduced-motion: reduce)").matches) screen.play().catch(() => {});
         say("The film can be played");
       });

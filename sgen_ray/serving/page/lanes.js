@@ -12,7 +12,7 @@ const STEPS = [0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600];
 export function lanes() {
   const picture = h("div.lanes");
   const table = h("table");
-  const words = h("details.words", {}, h("summary", {}, "The same as a table"), table);
+  const words = h("details.as-table", {}, h("summary", {}, "The same as a table"), table);
   const element = h("div", {}, picture, words);
   let drawn = "";
 

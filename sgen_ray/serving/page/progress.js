@@ -58,4 +58,11 @@ function phase(title, known) {
   return h(`li.${state}`, {}, h("span.dot", { "aria-hidden": "true" }), title, h("span.unseen", {}, `, ${said}`), known?.seconds ? h("small", {}, span(known.seconds)) : null);
 }
 
-const lossWords = ({ worker, work, cause }) => `${worker ?? "a worker"} was lost${work ? ` at ${work}` : ""}: ${cause ?? "no cause given"}. Another takes over.`;
+const WORK = { render: "painting window", decode: "decoding part", plan: "planning" };
+
+/** "renderer 1", "render 3" -> what a person calls it; windows are counted from 1. */
+function lossWords({ worker, work, cause }) {
+  const [, method, number] = /^(\w+)(?: (\d+))?/.exec(work ?? "") ?? [];
+  const doing = WORK[method] ? ` while ${WORK[method]}${number && method !== "plan" ? ` ${Number(number) + 1}` : ""}` : "";
+  return `The ${worker ?? "worker"} was lost${doing}: ${cause ?? "no cause given"}. Another takes over.`;
+}
