@@ -21,9 +21,12 @@ function fill(element, attributes, children) {
     else if (name === "value" && tagged(element)) element.value = value;
     else element.setAttribute(name, value === true ? "" : value);
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(...present(children));
   return element;
 }
+
+/** Children may be lists, also of lists, and absent: null, undefined or false. */
+const present = (children) => children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false);
 
 const tagged = (element) => ["INPUT", "TEXTAREA", "SELECT"].includes(element.tagName);
 
@@ -33,9 +36,9 @@ export function set(element, properties) {
   return element;
 }
 
-/** Puts children in place of what is there, if anything differs that a reader would see. */
+/** Puts children in place of what is there. */
 export function show(element, ...children) {
-  element.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  element.replaceChildren(...present(children));
   return element;
 }
 

@@ -34,7 +34,6 @@ export function filmView(view, first, { went, changed }) {
     facts: h("span"),
     actions: h("div.row.actions"),
     problem: h("div.verdict", { role: "alert", hidden: true }),
-    pictures: h("div.pictures"),
     plan: h("details.planned", { hidden: true }, h("summary", {}, "The plan it was painted from")),
     report: h("section", { "aria-labelledby": "report-heading", hidden: true }),
     change: h("section", { "aria-labelledby": "change-heading", hidden: true }, h("h2", { id: "change-heading" }, "Change it"), change.element),
@@ -46,14 +45,15 @@ export function filmView(view, first, { went, changed }) {
     view,
     h(
       "article.film", {},
-      parts.crumb,
-      h("h1", { id: "heading", tabindex: -1 }, title(film)),
-      h("p.meta", {}, parts.chip, parts.facts),
+      h(
+        "header.slate", {},
+        h("div", {}, parts.crumb, h("h1", { id: "heading", tabindex: -1 }, title(film)), h("p.meta", {}, parts.chip, parts.facts)),
+        parts.actions,
+      ),
       parts.problem,
       approve.element,
-      h("section", { "aria-label": "The film" }, stage, parts.pictures, strip.element),
+      h("section", { "aria-label": "The film" }, stage, strip.element),
       progress.element,
-      parts.actions,
       parts.lanes,
       parts.report,
       parts.change,
@@ -106,7 +106,7 @@ export function filmView(view, first, { went, changed }) {
     if (!error || parts.problem.dataset.of === error.message) return;
     parts.problem.dataset.of = error.message;
     const head = film.state === "cancelled" ? "It was stopped" : "It could not be made";
-    show(parts.problem, h("h2", {}, head), h("p", {}, error.message), h("p.soft", {}, "What was painted is kept: the same film again goes on from there."));
+    show(parts.problem, h("h2", {}, head), h("p.cause", {}, error.message), h("p.soft", {}, "What was painted is kept: the same film again goes on from there."));
   }
 
   function actions() {
@@ -169,7 +169,7 @@ export function filmView(view, first, { went, changed }) {
     }
     const sheet = new Image();
     sheet.src = address.picture(film.id, "spritesheet");
-    await sheet.decode().then(() => show(parts.pictures, sprites(sheet.src, cellsOf(sheet), 10)), () => {});
+    await sheet.decode().then(() => strip.pictures(sprites(sheet.src, cellsOf(sheet), 10)), () => {});
   }
 
   /** The service's sheet has at most ten cells a row, as large as the film's shape says. */

@@ -2,7 +2,7 @@
 
 import { address, videos } from "./api.js";
 import { h, show } from "./dom.js";
-import { ago, clock, isOver, stateName, title } from "./format.js";
+import { ago, clock, count, isOver, stateName, title } from "./format.js";
 
 const PAGE = 20;
 
@@ -72,7 +72,7 @@ export function filmList(nav) {
         picture,
         h("span.what", {}, title(film)),
         h("span.state", { "data-state": film.state }, state + working),
-        h("span.when", {}, `${clock(Number(film.seconds))}, ${ago(film.created_at)}`),
+        h("span.when", {}, [clock(Number(film.seconds)), film.shots.length > 1 && count(film.shots.length, "shot"), ago(film.created_at)].filter(Boolean).join(" · ")),
       ),
     );
   }

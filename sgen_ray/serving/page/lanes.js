@@ -38,7 +38,7 @@ export function rowsOf(feed) {
   const zero = Math.min(...bars.map(([, one]) => one.begin ?? 0));
   const names = [...new Set(bars.map(([, one]) => one.renderer))].sort((a, b) => a - b);
   return names.map((renderer) => ({
-    name: `renderer ${renderer}`,
+    name: `renderer ${renderer + 1}`,
     bars: bars
       .filter(([, one]) => one.renderer === renderer)
       .map(([number, one]) => ({

@@ -3,13 +3,13 @@
 import { call, Problem } from "./api.js";
 import { h, show } from "./dom.js";
 
-/** What the service says of this browser: {keys: bool, tenant?}. A service without sessions wants no keys. */
+/** Who this browser is to the service: {login: whether keys are wanted, tenant: null before signing in}. */
 export async function session() {
   try {
     return await call("GET", "v1/session", null, { silent: true });
   } catch (problem) {
-    if (problem.status === 404) return { wanted: false };
-    if (problem.status === 401) return { wanted: true };
+    if (problem.status === 404) return { login: false, tenant: "local" };
+    if (problem.status === 401) return { login: true, tenant: null };
     throw problem;
   }
 }

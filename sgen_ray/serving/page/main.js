@@ -104,9 +104,8 @@ onLocked(lock);
 
 try {
   const who = await session();
-  const wanted = who.wanted ?? who.keys_wanted ?? false;
-  document.getElementById("leave").hidden = !wanted;
-  if (wanted && !(who.tenant ?? who.signed_in)) lock();
+  document.getElementById("leave").hidden = !(who.login && who.tenant);
+  if (who.login && !who.tenant) lock();
   else {
     list.refresh();
     await route({ focus: false });

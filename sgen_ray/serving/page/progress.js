@@ -9,7 +9,6 @@ const PHASES = [["load", "Load"], ["plan", "Plan"], ["render", "Paint"], ["decod
 const NOW = {
   queued: "Waiting for a free place",
   planning: "Planning the whole film",
-  awaiting_approval: "Waiting for your word on the plan",
   rendering: "Painting",
   stitching: "Joining it into one film",
 };
@@ -34,7 +33,7 @@ export function progressPanel() {
       bar.setAttribute("aria-valuenow", percent);
       bar.setAttribute("aria-valuetext", total ? `${done} of ${count(total, "window")}` : NOW[state] ?? state);
       set(bar, { "--share": share });
-      bar.classList.toggle("unsure", !total && state !== "awaiting_approval");
+      bar.classList.toggle("unsure", !total);
       write(eta, words(state, feed, done, total, reused));
       show(phases, PHASES.map(([name, title]) => phase(title, feed.phases[name])));
       show(losses, feed.lost.slice(-3).map((loss) => h("li", {}, lossWords(loss))));
@@ -60,9 +59,10 @@ function phase(title, known) {
 
 const WORK = { render: "painting window", decode: "decoding part", plan: "planning" };
 
-/** "renderer 1", "render 3" -> what a person calls it; windows are counted from 1. */
+/** "renderer 1", "render 3" -> "The renderer 2 … window 4": people count from 1. */
 function lossWords({ worker, work, cause }) {
   const [, method, number] = /^(\w+)(?: (\d+))?/.exec(work ?? "") ?? [];
   const doing = WORK[method] ? ` while ${WORK[method]}${number && method !== "plan" ? ` ${Number(number) + 1}` : ""}` : "";
-  return `The ${worker ?? "worker"} was lost${doing}: ${cause ?? "no cause given"}. Another takes over.`;
+  const who = (worker ?? "worker").replace(/\d+$/, (at) => Number(at) + 1);
+  return `The ${who} was lost${doing}: ${cause ?? "no cause given"}. Another takes over.`;
 }

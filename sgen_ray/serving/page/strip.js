@@ -1,24 +1,27 @@
 // The film along its own time: shots, windows and what can be played, under one playhead. Click or arrow keys seek.
 
-import { h, set, show, svg } from "./dom.js";
-import { clock } from "./format.js";
+import { h, set, show, svg, write } from "./dom.js";
+import { clock, count } from "./format.js";
 import { progress, windowStates } from "./feed.js";
 
-/** {element, shots(list), update(feed), finished(total)}; `video` is what it seeks in. */
+/** {element, shots(list), update(feed), pictures(view)}; `video` is what it seeks in. */
 export function filmStrip(video, { picked = () => {} } = {}) {
   const shotRow = h("div.track.cuts");
   const windowRow = h("div.track.windows", { role: "img" });
+  const legend = h("p.legend");
   const ready = h("div.ready");
-  const head = h("div.head", { "aria-hidden": "true" });
   const seek = h("input.seek", {
     type: "range", min: 0, max: 1, step: 0.1, value: 0, "aria-label": "Place in the film",
     oninput: () => seekTo(Number(seek.value)),
   });
+  const pictures = h("div.pictures", { hidden: true });
   const element = h(
     "div.strip", {},
+    pictures,
     h("div.label", { "aria-hidden": "true" }, "Shots"), shotRow,
     h("div.label", { "aria-hidden": "true" }, "Windows"), windowRow,
-    h("div.label", { "aria-hidden": "true" }, "Playable"), h("div.track.play", {}, ready, seek, head),
+    h("div.label", { "aria-hidden": "true" }, "Playable"), h("div.track.play", {}, ready, seek),
+    legend,
   );
   let seconds = 1;
 
@@ -27,8 +30,6 @@ export function filmStrip(video, { picked = () => {} } = {}) {
   }
 
   function place() {
-    const share = Math.min(1, video.currentTime / seconds);
-    set(element, { "--at": share });
     seek.value = video.currentTime;
     seek.setAttribute("aria-valuetext", `${clock(video.currentTime)} of ${clock(seconds)}`);
   }
@@ -69,6 +70,7 @@ export function filmStrip(video, { picked = () => {} } = {}) {
         "aria-label",
         total ? `${done} of ${total} windows are there${reused ? `, ${reused} of them from an earlier film` : ""}` : "Not cut into windows yet",
       );
+      write(legend, reused ? `${count(reused, "window")} kept from an earlier film (hatched), ${total - reused} painted for this one` : "");
       show(
         windowRow,
         states.map((state, index) => {
@@ -78,7 +80,10 @@ export function filmStrip(video, { picked = () => {} } = {}) {
         }),
       );
     },
-    place,
+    pictures(view) {
+      show(pictures, view);
+      pictures.hidden = false;
+    },
   };
 }
 
