@@ -13,7 +13,8 @@ export function planPicture(video, version) {
     begin += shot.seconds;
     return `shot ${index + 1} from ${clock(from)} to ${clock(begin)}, ${shot.prompt}`;
   });
-  return h("img.plan", { src: address.plan(video.id, version), alt: `The plan as a filmstrip: ${words.join("; ")}` });
+  const picture = h("img.plan", { src: address.plan(video.id, version), alt: `The plan as a filmstrip: ${words.join("; ")}` });
+  return h("div.print", { tabindex: 0, role: "group", "aria-label": "The plan" }, picture); // on a small screen it scrolls
 }
 
 /** {element, update(video, version)}; `went()` after the service was told. */
@@ -59,7 +60,7 @@ export function approval(went) {
       element,
       h("h2", { id: "approve-heading", tabindex: -1 }, "Here is the plan"),
       h("p.soft", {}, "Rough pictures of what will be where, a few each shot. Nothing was painted yet. Change a shot and plan again as often as you like."),
-      h("div.print", {}, planPicture(video, version)),
+      planPicture(video, version),
       editor.element,
       problem,
       h("div.row.go", {}, again, h("span.grow"), go),

@@ -77,8 +77,8 @@ export function filmView(view, first, { went, changed }) {
     approve.update(film, feed.plans);
     progress.update(film, feed);
     strip.update(feed);
-    painted.update(feed);
     parts.lanes.hidden = !Object.keys(feed.windows).length;
+    painted.update(feed); // it is as wide as there is room, so it must be seen before
     stage.parentElement.hidden = ["awaiting_approval"].includes(film.state) || (isOver(film) && film.state !== "completed" && !live);
     screening();
     plan();
@@ -154,7 +154,7 @@ export function filmView(view, first, { went, changed }) {
   function plan() {
     parts.plan.hidden = !film.plan_ready || film.state === "awaiting_approval";
     if (parts.plan.hidden || parts.plan.querySelector("img")) return;
-    parts.plan.addEventListener("toggle", () => parts.plan.querySelector("img") ?? parts.plan.append(h("div.print", {}, planPicture(film, feed.plans))), { once: true });
+    parts.plan.addEventListener("toggle", () => parts.plan.querySelector("img") ?? parts.plan.append(planPicture(film, feed.plans)), { once: true });
   }
 
   async function finished() {
@@ -169,7 +169,7 @@ export function filmView(view, first, { went, changed }) {
     }
     const sheet = new Image();
     sheet.src = address.picture(film.id, "spritesheet");
-    await sheet.decode().then(() => strip.pictures(sprites(sheet.src, cellsOf(sheet), 10)), () => {});
+    await sheet.decode().then(() => strip.pictures(sprites(sheet.src, cellsOf(sheet), Math.max(4, Math.floor(stage.clientWidth / 88)))), () => {});
   }
 
   /** The service's sheet has at most ten cells a row, as large as the film's shape says. */

@@ -15,20 +15,22 @@ export function lanes() {
   const words = h("details.as-table", {}, h("summary", {}, "The same as a table"), table);
   const element = h("div", {}, picture, words);
   let drawn = "";
+  let last = null;
+  new ResizeObserver(() => last && update(last)).observe(picture);
 
-  return {
-    element,
-    update(feed) {
-      const rows = rowsOf(feed);
-      element.hidden = !rows.length;
-      const width = Math.max(320, picture.clientWidth || 800);
-      const key = JSON.stringify([rows, width]);
-      if (key === drawn) return;
-      drawn = key;
-      show(picture, draw(rows, width, feed));
-      if (words.open || feed.ended) fillTable(table, rows);
-    },
-  };
+  function update(feed) {
+    last = feed;
+    const rows = rowsOf(feed);
+    element.hidden = !rows.length;
+    const width = Math.max(300, picture.clientWidth || 800);
+    const key = JSON.stringify([rows, width]);
+    if (key === drawn) return;
+    drawn = key;
+    show(picture, draw(rows, width, feed));
+    fillTable(table, rows);
+  }
+
+  return { element, update };
 }
 
 /** [{name, bars: [{window, begin, end, share, finished}]}], times from the first stroke on. */
