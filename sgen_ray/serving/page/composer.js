@@ -28,6 +28,7 @@ export function composer(view, made) {
   const number = (id, label, hint, attributes) =>
     h("label.field", { for: id }, label, h("input", { id, type: "number", ...attributes }), h("small", {}, hint));
   const size = h("input", { id: "size", pattern: "\\s*\\d+\\s*[xX×]\\s*\\d+\\s*", placeholder: "the model's" });
+  const painted = h("small", {}, "like 512x256");
   const negative = h("input", { id: "negative_prompt", maxlength: 2000 });
   const summary = h("span.soft", {});
   const options = h(
@@ -36,7 +37,7 @@ export function composer(view, made) {
     h(
       "div.fields", {},
       h("label.field", { for: "model" }, "Model", model, h("small", {}, "what paints it")),
-      h("label.field", { for: "size" }, "Size", size, h("small", {}, "like 512x256")),
+      h("label.field", { for: "size" }, "Size", size, painted),
       number("fps", "Frames a second", "empty: the model's own", { min: 1, max: 60, step: 1 }),
       number("seed", "Seed", "another seed, another film", { min: 0, step: 1, value: draft.seed ?? 0 }),
       number("steps", "Steps a window", "more is slower and finer", { min: 1, max: 100, step: 1, placeholder: "8" }),
@@ -80,14 +81,14 @@ export function composer(view, made) {
   function describe() {
     const value = (id) => form.querySelector(`#${id}`).value.trim();
     const at = known.find((one) => one.id === model.value);
-    const parts = [model.value, value("size") || at?.size, `${value("fps") || at?.fps || "–"} fps`, `seed ${value("seed") || 0}`];
+    const parts = [model.value, value("size"), `${value("fps") || at?.fps || "–"} fps`, `seed ${value("seed") || 0}`];
     write(summary, parts.filter(Boolean).join(" · "));
     write(make, first.checked ? "Plan the film" : "Make the film");
   }
 
   function chosen() {
     const at = known.find((one) => one.id === model.value);
-    if (at) size.placeholder = at.size;
+    if (at) write(painted, `like 512x256; it paints at ${at.size}`);
     hints.know(at?.known_words ?? []);
     describe();
   }

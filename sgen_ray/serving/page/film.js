@@ -172,13 +172,12 @@ export function filmView(view, first, { went, changed }) {
     await sheet.decode().then(() => strip.pictures(sprites(sheet.src, cellsOf(sheet), Math.max(4, Math.floor(stage.clientWidth / 88)))), () => {});
   }
 
-  /** The service's sheet has at most ten cells a row, as large as the film's shape says. */
+  /** The service's sheet has a cell a second, at most a hundred, ten in a row. */
   function cellsOf(sheet) {
-    const wide = 160;
-    const columns = Math.max(1, Math.round(sheet.naturalWidth / wide));
-    const tall = Math.max(1, Math.round((wide * height) / width));
-    const rows = Math.max(1, Math.round(sheet.naturalHeight / tall));
-    return { columns, rows, count: rows > 1 ? columns * (rows - 1) : columns, width: sheet.naturalWidth / columns, height: sheet.naturalHeight / rows };
+    const cells = Math.max(1, Math.min(100, Math.round(Number(film.seconds))));
+    const columns = Math.min(10, cells);
+    const rows = Math.ceil(cells / columns);
+    return { columns, rows, count: cells, width: sheet.naturalWidth / columns, height: sheet.naturalHeight / rows };
   }
 
   let known = first.state;

@@ -1,7 +1,7 @@
 // The figures of a finished film: what they are, and in words whether they are good.
 
 import { h, set } from "./dom.js";
-import { span } from "./format.js";
+import { count, span } from "./format.js";
 
 const DRIFT = {
   sharpness: ["Sharpness", "whether the end is as sharp as the beginning"],
@@ -11,10 +11,10 @@ const DRIFT = {
 
 /** Elements for the JSON of GET /report. */
 export function figures(answer) {
-  const report = answer.report ?? answer;
+  const measured = answer.figures;
   return [
-    h("div.figures", {}, seam(report.seam_ratio), overlap(report.overlap_sharpness), motion(report.motion)),
-    drift(report.drift ?? {}),
+    measured && h("div.figures", {}, seam(measured.seam_ratio), overlap(measured.overlap_sharpness), motion(measured.motion)),
+    measured && drift(measured.drift),
     times(answer),
   ];
 }
@@ -74,7 +74,7 @@ function drift(shares) {
 const PHASES = { load: "Load", plan: "Plan", render: "Paint", decode: "Decode", encode: "Encode", join: "Join", total: "In all" };
 
 function times(answer) {
-  const wall = answer.timings ?? answer.wall ?? {};
+  const wall = answer.wall ?? {};
   const rows = Object.entries(wall).filter(([name, value]) => PHASES[name] && typeof value === "number");
   if (!rows.length) return null;
   const most = Math.max(...rows.map(([, value]) => value), 0.001);
@@ -85,6 +85,11 @@ function times(answer) {
       h("dt", {}, PHASES[name]),
       h("dd", {}, set(h("div.bar", { "aria-hidden": "true" }), { "--value": value / most }), h("span", {}, span(value))),
     ])),
-    h("p.soft", {}, "Phases overlap, so they are more than the whole."),
+    h("p.soft", {}, ["Phases overlap, so they are more than the whole.", busy(answer)].join(" ")),
   );
+}
+
+function busy({ utilisation, renderers, windows_rendered: painted, windows }) {
+  if (utilisation === null || utilisation === undefined || !renderers) return "";
+  return `${painted} of ${count(windows, "window")} were painted, by ${count(renderers, "renderer")} that had work for ${Math.round(utilisation * 100)} % of the time.`;
 }
