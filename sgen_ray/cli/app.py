@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from sgen_ray import __version__
+from sgen_ray.cli.approve import approve
 from sgen_ray.cli.batch import batch
 from sgen_ray.cli.edit import edit, extend
 from sgen_ray.cli.gc import gc
@@ -31,6 +32,7 @@ COMMANDS = (
     status,
     resume,
     cancel,
+    approve,
     batch,
     worker,
     gc,

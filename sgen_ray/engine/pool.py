@@ -132,6 +132,12 @@ class Pool:
                 if member.free:
                     self._end(member)
 
+    def end(self) -> None:
+        """Nobody will ask it again: all of its workers go, at work or not."""
+        with self._lock:
+            for member in list(self._members):
+                self._end(member)
+
     @property
     def over(self) -> bool:
         """Nobody uses it, and nobody will be slower without it."""
