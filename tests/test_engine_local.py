@@ -20,6 +20,7 @@ from sgen_ray.engine.events import (
     WorkerLost,
 )
 from sgen_ray.engine.generate import generate_film, make_plan, preview_plan
+from sgen_ray.engine.local import LocalRuntime
 from sgen_ray.engine.machine import Layout, Machine, choose, this_machine
 from sgen_ray.engine.policy import RetryPolicy, next_worker
 from sgen_ray.errors import Cancelled, EngineError, ModelError, OutputError, PlanError
@@ -355,3 +356,17 @@ def test_the_timeline_has_every_call(tmp_path: Path) -> None:
     assert video.utilisation is not None and 0 < video.utilisation <= 1
     again = film(tmp_path / "a")
     assert again.timeline == () and again.utilisation is None
+
+
+def test_a_film_leaves_only_what_others_can_use(tmp_path: Path) -> None:
+    """One runtime makes thousands of films in a batch."""
+    runtime, factory = LocalRuntime(), ToyFactory(raises=8)  # short films have no such window
+    try:
+        for seed in range(3):
+            film(tmp_path / str(seed), toy_model.request(8, seed=seed), factory, runtime=runtime)
+        with pytest.raises(EngineError):
+            film(tmp_path / "poison", factory=factory, runtime=runtime)
+        alive = [worker for worker in runtime._workers if not worker.killed.is_set()]
+        assert {type(worker._actor).__name__ for worker in alive} == {"Planner", "Renderer"}
+    finally:
+        runtime.close()

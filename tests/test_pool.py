@@ -91,6 +91,9 @@ class Still:
 
     def cancel(self, calls: Sequence[Call]) -> None: ...
 
+    def works(self) -> bool:
+        return True
+
     def close(self) -> None: ...
 
     @property

@@ -170,6 +170,8 @@ def watch(
 def approve(
     job: JobId,
     shots: o.Shots = None,
+    store: o.Store = None,
+    database: o.Database = None,
     server: remote.Server = None,
     wait: Wait = False,
     detach: Detach = False,
@@ -178,19 +180,49 @@ def approve(
     json: o.Json = False,
     quiet: o.Quiet = False,
 ) -> None:
-    """Go on with a film whose plan waits for approval; with other shots, plan these first.
+    """Go on with a film whose plan waits for approval; with other shots, plan these first and wait again.
 
-    sgen approve job_01k2x7m3qv9abcdefgh0 -o film.mp4
+    sgen approve job_01k2x7m3qv9abcdefgh0
 
-    sgen approve job_01k2x7m3qv9abcdefgh0 --shots better.yaml --wait
+    sgen approve job_01k2x7m3qv9abcdefgh0 --shots better.yaml
+
+    sgen approve job_01k2x7m3qv9abcdefgh0 --server http://127.0.0.1:8000 -o film.mp4
     """
+    place = remote.chosen(server, store, database)
+    if place is None:
+        if wait or detach or output or preview:
+            raise RequestError("--wait, --detach, -o and --preview go with --server; here sgen worker makes the film")
+        _approve_here(job, shots, store, database, json)
+        return
     manner = _manner(wait, detach, output, preview, json, quiet)
-    with remote.talking(server) as client:
+    with remote.talking(place) as client:
         video = client.videos.approve(job, shots=None if shots is None else _shots(shots))
         if manner.wait:
             _wait(client, video.id, manner)
         else:
             _tell(client, video, manner)
+
+
+def _approve_here(job: str, shots: Path | None, store: str | None, database: str | None, json: bool) -> None:
+    from sgen_ray.cli.jobs import job_facts, opened
+    from sgen_ray.orders import plan_of_job, rewritten_order
+    from sgen_ray.recorded import change_plan
+    from sgen_ray.story import read_story
+
+    with opened(store, database) as records:
+        record = records.get(job)
+        if shots is None:
+            record = records.approve(job)
+        else:
+            order = rewritten_order(plan_of_job(record, records.store_of(record.tenant)), read_story(shots))
+            show.warn(order.warnings)
+            record = change_plan(records, record, order)
+    if json:
+        show.show_json(job_facts(record))
+    elif record.approve:
+        print(f"{job} is planned again by the next worker, and waits again")
+    else:
+        print(f"{job} is queued: sgen worker takes it, or sgen resume {job} makes it here")
 
 
 def download(

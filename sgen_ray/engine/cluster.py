@@ -59,6 +59,7 @@ class RayCall:
 class RayWorker:
     def __init__(self, handle: Any) -> None:
         self._handle = handle
+        self.ended = False
 
     def call(self, method: str, *args: Any) -> RayCall:
         return RayCall(*getattr(self._handle, method).options(num_returns=2).remote(*args))
@@ -75,6 +76,7 @@ class RayWorker:
     def kill(self) -> None:
         import ray
 
+        self.ended = True
         ray.kill(self._handle)
 
 
@@ -122,7 +124,8 @@ class RayRuntime:
             num_cpus=demand.cpus, num_gpus=demand.gpus, max_restarts=0, max_task_retries=0, max_concurrency=1, **labels
         )
         worker = RayWorker(remote.remote(_canceled, *args))
-        self._workers.append(worker)
+        # Those that were ended before are forgotten: one runtime may make thousands of films.
+        self._workers = [other for other in self._workers if not other.ended] + [worker]
         return worker
 
     def link(self, spec: PoolSpec) -> Link:
@@ -181,6 +184,16 @@ class RayRuntime:
                 import ray
 
                 ray.cancel(call.small)
+
+    def works(self) -> bool:
+        if not self._connected:
+            return True
+        import ray
+
+        try:
+            return any(node["Alive"] for node in ray.nodes())
+        except Exception:  # it is not connected any more, or nobody answers
+            return False
 
     def close(self) -> None:
         if not self._connected:

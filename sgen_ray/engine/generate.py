@@ -77,8 +77,8 @@ def generate_film(
             with that picture.
         live: folder for an HLS playlist that plays while the rest is made.
         on_event: called with everything that happens; it may raise `Cancelled` to stop, as Ctrl-C does.
-        runtime: where to work, and left open; of no use any more when something was raised. By default the film opens
-            its own.
+        runtime: where to work, and left open: for more films too, unless what was raised is neither an `SgenError` nor
+            `Cancelled`. By default the film opens its own.
         flights: says which windows are another job's to render; by default none is.
 
     Raises:

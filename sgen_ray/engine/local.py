@@ -125,6 +125,9 @@ class LocalRuntime:
                 call.canceled.set()
                 call.future.cancel()
 
+    def works(self) -> bool:
+        return True
+
     def close(self) -> None:
         for worker in self._workers:
             worker.kill()

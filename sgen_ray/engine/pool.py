@@ -140,6 +140,12 @@ class Pool:
                 if member.free:
                     self._end(member)
 
+    def end(self) -> None:
+        """Nobody will ask it again: all of its workers go, at work or not."""
+        with self._lock:
+            for member in list(self._members):
+                self._end(member)
+
     @property
     def name(self) -> str:
         return self._spec.name

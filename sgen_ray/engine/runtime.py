@@ -116,6 +116,10 @@ class Runtime(Protocol):
         """Asks running calls to stop at their next step, and takes back those that have not begun."""
         ...
 
+    def works(self) -> bool:
+        """Whether another film may be made here; False where what it runs on went away."""
+        ...
+
     def close(self) -> None:
         """Ends every worker, and the cluster if this opened it."""
         ...

@@ -67,6 +67,7 @@ class Studio:
         limit = max(self.layout.renderers, room)
         self._job = JobSpec(uuid.uuid4().hex, engine.tenant, engine.share, engine.weight, limit)
         self._leases: list[Lease] = []
+        self._own: list[Pool] = []
         self._looked = 0.0
 
     def plan_name(
@@ -100,7 +101,9 @@ class Studio:
         """`joined` is looked at again for each stitcher that must replace another."""
         kind = Kind(actors.Stitcher, (spec, encoding, self.artifacts.uri, joined), Demand())
         own = PoolSpec("", "", {"stitcher": kind}, deaths=self._engine.max_deaths)
-        lease = Lease(PoolHere(Pool(self.runtime, own)), self._job, self.watch.tell)
+        pool = Pool(self.runtime, own)
+        self._own.append(pool)
+        lease = Lease(PoolHere(pool), self._job, self.watch.tell)
         self._leases.append(lease)
         return self._crew(lease, "stitcher")
 
@@ -132,10 +135,13 @@ class Studio:
         return finished(self.runtime, self._leases, self._look)
 
     def close(self) -> None:
-        """Gives all workers back: others may have them while the film is joined."""
+        """Gives all workers back, as others may have them while the film is joined, and ends those of its own."""
         for lease in self._leases:
             lease.close()
         self._leases.clear()
+        for pool in self._own:
+            pool.end()
+        self._own.clear()
 
     def stop(self) -> None:
         """Asks every running call to stop, and waits for it as long as a step may take."""

@@ -8,10 +8,11 @@ from contextlib import ExitStack, contextmanager
 from sgen_ray.engine.config import EngineConfig
 from sgen_ray.engine.runtime import Runtime
 from sgen_ray.engine.studio import opened
+from sgen_ray.errors import Cancelled, SgenError
 
 
 class Workshop:
-    """A runtime, with its pools; opened at the first need, and anew after a film that failed."""
+    """A runtime, with its pools; opened at the first need, and anew where a film was cut off or its cluster is gone."""
 
     def __init__(self, engine: EngineConfig) -> None:
         self._engine = engine
@@ -31,6 +32,10 @@ class Workshop:
             self._runtime = self._open.enter_context(opened(self._engine))
         try:
             yield self._runtime
+        except (SgenError, Cancelled):  # the film's own trouble: its workers were given back
+            if not self._runtime.works():
+                self.__exit__()
+            raise
         except BaseException:
             self.__exit__()
             raise
