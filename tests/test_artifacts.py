@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sgen_ray.jobs.stores import store_of
 
 from sgen_ray.errors import OutputError
 from sgen_ray.jobs.arrays import arrays_from_bytes, arrays_to_bytes
 from sgen_ray.jobs.artifacts import Artifacts
+from sgen_ray.jobs.stores import store_of
 
 
 def only_file(folder: Path) -> Path:

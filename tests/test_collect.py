@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sgen_ray.jobs.stores import store_of
 
 from sgen_ray.cli.gc import parse_age
 from sgen_ray.errors import JobError, RequestError
@@ -18,6 +17,7 @@ from sgen_ray.jobs.jobs import Jobs
 from sgen_ray.jobs.manifest import Manifest, manifest_from_bytes
 from sgen_ray.jobs.records import References
 from sgen_ray.jobs.states import JobState
+from sgen_ray.jobs.stores import store_of
 from sgen_ray.types import Shot, VideoRequest
 
 REQUEST = VideoRequest((Shot("a red car", 4),), 480, 240, 8)

@@ -21,6 +21,7 @@ from sgen_ray.cli.kube_make import fetch, make
 from sgen_ray.cli.plan import plan
 from sgen_ray.cli.render import render
 from sgen_ray.cli.serve import serve
+from sgen_ray.cli.storyboard import storyboard
 from sgen_ray.cli.submit import approve, download, submit, watch
 from sgen_ray.cli.train import pack, train
 from sgen_ray.cli.webhooks import webhooks
@@ -28,6 +29,7 @@ from sgen_ray.cli.world import world
 
 COMMANDS = (
     generate,
+    storyboard,
     plan,
     render,
     edit,

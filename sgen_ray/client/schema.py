@@ -85,11 +85,16 @@ class ApproveVideo(_Request):
     shots: list[Shot] | None = None
 
 
+class PictureReference(_Request):
+    image_url: str = Field(examples=["data:image/png;base64,..."])
+
+
 class CreateCharacter(_Request):
-    """POST /v1/videos/characters: `video` is a picture or a film as a file of the form, or {"id": ...}."""
+    """POST /v1/videos/characters: `video` is a picture or a film as a file of the form, or as JSON a film's id or a
+    picture."""
 
     name: str = Field(examples=["rex"], description="Used in prompts as @rex; replaces an earlier one of that name.")
-    video: VideoReference | None = None
+    video: VideoReference | PictureReference | None = None
 
 
 class Character(_Answer):

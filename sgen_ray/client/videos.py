@@ -158,6 +158,14 @@ class AsyncVideos:
         """The film anew, with another prompt for one shot, counted from 1."""
         return await self._make(f"/{_quoted(id)}/remix", schema.RemixVideo(prompt=prompt, shot=shot), idempotency_key)
 
+    async def character(
+        self, name: str, *, picture: Picture | None = None, video: str | None = None
+    ) -> schema.Character:
+        """Keeps whoever is in a picture or in a finished film, by its id: prompts may say @name from then on."""
+        shown = schema.VideoReference(id=video) if video else schema.PictureReference(**reference(picture or b""))
+        body = schema.CreateCharacter(name=name, video=shown)
+        return await self._calls.ask(schema.Character, "POST", f"{_VIDEOS}/characters", body=body)
+
     async def cancel(self, id: str) -> schema.Video:
         """Stops the work at its next step; finished windows are kept for the next film like it."""
         return await self._calls.ask(schema.Video, "POST", _path(id, "cancel"))

@@ -29,6 +29,7 @@ from sgen_ray.serving.content import expired, unfinished
 from sgen_ray.serving.openapi import documented
 from sgen_ray.serving.problems import Problem
 from sgen_ray.serving.service import By, Caller, In, Service
+from sgen_ray.serving.uploads import picture_of
 
 if TYPE_CHECKING:
     from sgen_ray.evaluation.judge import Judge
@@ -94,12 +95,15 @@ def _frames(sent: Sent[schema.CreateCharacter], service: Service, caller: Caller
     """[T, H, W, 3] at 8 a second."""
     from sgen_ray.evaluation.judge import HEIGHT, WIDTH
 
-    if "video" not in sent.files:
-        if sent.body.video is None:
+    match sent.body.video:
+        case _ if "video" in sent.files:
+            data = sent.files["video"]
+        case schema.VideoReference(id=video_id):
+            data = _film(service.job(video_id, caller), service)
+        case schema.PictureReference(image_url=url):
+            data = picture_of(url, "video")
+        case _:
             raise Problem(400, "video: send a picture or a film as a file, or the id of a video", param="video")
-        data = _film(service.job(sent.body.video.id, caller), service)
-    else:
-        data = sent.files["video"]
     if data[4:8] != b"ftyp":
         return read_picture(data, WIDTH, HEIGHT)[None]
     with tempfile.NamedTemporaryFile(prefix="sgen-", suffix=".mp4") as kept:
