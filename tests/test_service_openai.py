@@ -50,7 +50,7 @@ def test_the_whole_cycle(client: OpenAI, tmp_path: Path) -> None:
 
     made = {video.id, remix.id, edited.id, longer.id, sent.id}
     assert {listed.id for listed in client.videos.list(limit=2)} == made  # goes through the pages by itself
-    assert [listed.id for listed in client.videos.list(order="asc")][0] == video.id
+    assert next(iter(client.videos.list(order="asc"))).id == video.id
     for one in made:
         assert client.videos.delete(one).deleted
     assert not list(client.videos.list())
