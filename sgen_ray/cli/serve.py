@@ -26,6 +26,12 @@ def serve(
     replicas: Annotated[int, typer.Option(min=1, help="Processes that answer HTTP.")] = 1,
     renderers: o.Renderers = None,
     max_seconds: Annotated[float, typer.Option(help="The longest film that may be asked for.")] = 1200,
+    keys: Annotated[
+        str, typer.Option(help="Whether requests need an API key: auto (unless on 127.0.0.1 only), required or off.")
+    ] = "auto",
+    insecure: Annotated[
+        bool, typer.Option("--insecure", metavar="", help="With --keys off on another host: something else guards it.")
+    ] = False,
     max_queue: Annotated[int, typer.Option(min=1, help="Films that may wait before more are refused.")] = 1000,
     store: o.Store = None,
     database: o.Database = None,
@@ -54,6 +60,9 @@ def serve(
             "renderers": renderers,
             "max_seconds": max_seconds,
             "max_queue": max_queue,
+            "host": host,
+            "keys": keys,
+            "insecure": insecure,
         }
     )
     for name in settings.offered.values():
