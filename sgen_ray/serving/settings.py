@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -27,6 +27,7 @@ class Settings(BaseModel):
         max_body_mib: of any request; max_picture_mib, max_picture_megapixels: of an uploaded picture.
         max_queue: jobs that may wait; more are refused until some are done.
         poll_after_ms: how soon clients are told to ask again.
+        log_format: of log lines; log_file: where they go, else to standard error of each process (`telemetry.logs`).
         metrics_token: the bearer token that GET /metrics wants; by default SGEN_METRICS_TOKEN, or none.
     """
 
@@ -49,6 +50,8 @@ class Settings(BaseModel):
     max_picture_megapixels: float = Field(25, gt=0)
     max_queue: int = Field(1000, ge=1)
     poll_after_ms: int = Field(1000, ge=50)
+    log_format: Literal["text", "json"] | None = None
+    log_file: str | None = None
     metrics_token: str | None = Field(default_factory=lambda: os.environ.get("SGEN_METRICS_TOKEN") or None, repr=False)
 
     @property
