@@ -7,7 +7,8 @@ SgenError                      exit code 2 at the command line, no traceback
 ├── OutputError                the film cannot be written: no permission, no space
 ├── DatabaseError              the database of jobs cannot be opened, or not from here
 ├── JobError                   a job is not in a state, or not of a kind, that allows this
-│   └── UnknownJob             there is no such job
+│   ├── UnknownJob             there is no such job, or nothing else of that name
+│   └── QuotaExceeded          a tenant has as much as it may, or the queue is full
 └── EngineError                a planner, renderer or stitcher failed for good; its cause is in the text
 Cancelled                      not a mistake: somebody asked to stop
 LeaseLost                      not a mistake: this worker was thought dead, and another has its job
@@ -44,6 +45,14 @@ class JobError(SgenError):
 
 class UnknownJob(JobError):
     """There is no such job."""
+
+
+class QuotaExceeded(JobError):
+    """No more for now: `code` is a word for programs, `retry_after` when to ask again, in seconds."""
+
+    def __init__(self, message: str, *, code: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.code, self.retry_after = code, retry_after
 
 
 class EngineError(SgenError):

@@ -18,7 +18,7 @@ from sgen_ray.jobs.plan_file import plan_from_bytes, read_plan
 from sgen_ray.jobs.records import Job, JobKind, is_job
 from sgen_ray.media.probe import probe
 from sgen_ray.models.factory import load_factory
-from sgen_ray.paths import default_database, default_store, tenant_store
+from sgen_ray.paths import default_database, default_store
 from sgen_ray.protocols import ModelFactory
 from sgen_ray.request import make_request
 from sgen_ray.revision import Revision
@@ -116,7 +116,7 @@ def _plan_of(film: Plan | str | Path, store: str | Path | None, database: str | 
     if is_job(str(film)):
         kept = str(store or default_store())
         with Jobs(database_url(kept, database or default_database()), kept) as jobs:
-            return plan_of_job(jobs.get(str(film)), kept), str(film)
+            return plan_of_job(jobs, jobs.get(str(film)), kept), str(film)
     path = Path(film).expanduser()
     if path.suffix.lower() != ".mp4":
         return read_plan(path), None
@@ -140,9 +140,9 @@ def plan_of_film(path: Path, store: str, name: str) -> Plan:
     return plan_from_bytes(data, name)
 
 
-def plan_of_job(job: Job, store: str) -> Plan:
+def plan_of_job(jobs: Jobs, job: Job, store: str) -> Plan:
     """The plan that was made for the job, from the store of its tenant; `store` is that of all. Raises PlanError."""
-    data = None if job.plan is None else Artifacts(tenant_store(store, job.tenant)).get("plan", job.plan)
+    data = None if job.plan is None else Artifacts(jobs.store_of(job.tenant, store)).get("plan", job.plan)
     if data is None:
         raise PlanError(f"{job.id} has no plan; it is {job.state}: wait until it is planned, or make it again")
     return replace(plan_from_bytes(data, job.id), request=job.request)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -24,16 +25,26 @@ def default_store() -> str:
     return str(Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "sgen-ray")
 
 
+LOCAL = "local"
+"""The tenant of the command line, and of a service without keys."""
+
+TENANTS = "tenants"
+"""Where in the store of all those of tenants are."""
+
+
 def tenant_store(store: str, tenant: str) -> str:
-    """Where the artifacts of a tenant lie: nobody finds what another has made. "local" is the store itself."""
-    if tenant == "local":
+    """Where the artifacts of a tenant lie: nobody finds what another has made. "local" is the store itself. A name that
+    a file system may not tell apart from another, or take for a path, is hashed."""
+    if tenant == LOCAL:
         return store
-    assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", tenant), tenant  # it becomes a folder's name
-    remote = "://" in store
-    if remote and "?" in store:  # options of the file system follow the path
-        place, _, options = store.partition("?")
-        return f"{place.rstrip('/')}/tenants/{tenant}?{options}"
-    return f"{store.rstrip('/')}/tenants/{tenant}" if remote else str(Path(store) / "tenants" / tenant)
+    safe = re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,62}", tenant)
+    return inside(store, f"{TENANTS}/{tenant if safe else '_' + hashlib.sha256(tenant.encode()).hexdigest()}")
+
+
+def inside(store: str, path: str) -> str:
+    """A place in the store; a URI keeps its options: s3://bucket/prefix?region=eu-west-1."""
+    place, mark, options = store.partition("?") if "://" in store else (store, "", "")
+    return f"{place.rstrip('/')}/{path}{mark}{options}"
 
 
 def default_database() -> str | None:

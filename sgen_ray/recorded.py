@@ -6,6 +6,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from sgen_ray.engine.events import (
     WindowFinished,
 )
 from sgen_ray.engine.generate import generate_film, make_plan
+from sgen_ray.engine.news import News
 from sgen_ray.engine.runtime import Runtime
 from sgen_ray.errors import Cancelled, DatabaseError, JobError, LeaseLost, ModelError, PlanError, SgenError
 from sgen_ray.jobs.arrays import arrays_from_bytes, arrays_to_bytes
@@ -32,9 +34,10 @@ from sgen_ray.jobs.keeper import Keeper
 from sgen_ray.jobs.plan_file import kept_plan, plan_from_bytes
 from sgen_ray.jobs.records import Job, JobKind, Lease, Progress
 from sgen_ray.jobs.states import JobState
+from sgen_ray.journal import Journal
 from sgen_ray.models.factory import load_factory
 from sgen_ray.orders import Order
-from sgen_ray.paths import tenant_store
+from sgen_ray.paths import LOCAL
 from sgen_ray.telemetry.context import carried
 from sgen_ray.telemetry.film import error_kind, making
 from sgen_ray.types import Video
@@ -75,7 +78,7 @@ def record(
     if order.held:
         kept.append(("held", *_held_artifact(order)))
     names = {kind: name for kind, name, _ in kept}
-    artifacts = Artifacts(tenant_store(store, tenant))
+    artifacts = Artifacts(jobs.store_of(tenant, store))
     for kind, name, data in kept:
         artifacts.put(kind, name, data)
     job = jobs.submit(
@@ -105,7 +108,7 @@ def change_plan(jobs: Jobs, job: Job, order: Order, *, store: str) -> Job:
     Raises:
         JobError: it does not wait for approval.
     """
-    artifacts, held, tokens = Artifacts(tenant_store(store, job.tenant)), None, b""
+    artifacts, held, tokens = Artifacts(jobs.store_of(job.tenant, store)), None, b""
     if order.held:
         held, tokens = _held_artifact(order)
         artifacts.put("held", held, tokens)
@@ -198,9 +201,15 @@ def fill(
     """
     assert job.lease is not None
     lease = job.lease
+    if job.tenant != LOCAL:
+        engine = replace(engine, tenant=job.tenant, share=jobs.tenant(job.tenant).share)
     try:
-        with making(job, on_event) as watcher, Keeper(jobs, lease) as keeper:
-            tell = _Teller(keeper, watcher)
+        with (
+            making(job, on_event) as watcher,
+            Keeper(jobs, lease) as keeper,
+            Journal(jobs, job, News(engine.namespace)) as journal,
+        ):
+            tell = _Teller(keeper, journal, watcher)
             if job.approve:
                 make_plan(
                     order.request, order.factory, store=store, held=order.held, engine=engine, on_event=tell,
@@ -209,10 +218,10 @@ def fill(
             else:
                 video = generate_film(
                     order.request, order.factory, output, store=store, engine=engine, plan=order.plan,
-                    held=order.held, live=live, on_event=tell, runtime=runtime, flights=_Flights(keeper),
+                    held=order.held, live=live, on_event=tell, runtime=runtime, flights=_Flights(keeper, store),
                 )  # fmt: skip
                 if job.output is None:
-                    keep_film(Artifacts(store), tell.film, output)
+                    Artifacts(store).put_file("video", tell.film, output)
                 watcher.video = video
         if job.approve:
             keeper.insist(lambda: jobs.advance(lease, JobState.AWAITING_APPROVAL))
@@ -247,10 +256,10 @@ def fail(jobs: Jobs, lease: Lease, error: SgenError) -> None:
 
 
 class _Teller:
-    """Writes what happens into the job, and passes it on."""
+    """Writes what happens into the job and its journal, and passes it on."""
 
-    def __init__(self, keeper: Keeper, on_event: OnEvent | None) -> None:
-        self._keeper, self._on_event = keeper, on_event
+    def __init__(self, keeper: Keeper, journal: Journal, on_event: OnEvent | None) -> None:
+        self._keeper, self._journal, self._on_event = keeper, journal, on_event
         self._done = self._total = 0
         self._state = JobState.PLANNING
         self.film = ""
@@ -271,6 +280,7 @@ class _Teller:
             case PhaseFinished("render") | PhaseStarted("join") if self._state is JobState.RENDERING:
                 self._advance(JobState.STITCHING)
         keeper.progress = Progress(str(self._state), self._done, self._total)
+        self._journal(event)
         if self._on_event is not None:
             self._on_event(event)
 
@@ -279,6 +289,7 @@ class _Teller:
         not know of it has ended by then: so nothing that was found there goes away."""
         jobs, lease = self._keeper.jobs, self._keeper.lease
         progress = Progress(str(state), self._done, self._total)
+        self._journal.flush()
         self._keeper.insist(lambda: jobs.advance(lease, state, plan=plan, film=film, progress=progress))
         self._state = state
         if plan or film:
@@ -286,14 +297,19 @@ class _Teller:
 
 
 class _Flights:
-    """A database that does not answer costs a window made twice, not the film."""
+    """A database that does not answer costs a window made twice, not the film. Who waits for another's window finds it
+    in the store, so only jobs of one store do."""
 
-    def __init__(self, keeper: Keeper) -> None:
+    def __init__(self, keeper: Keeper, store: str) -> None:
         self._keeper = keeper
+        self._store = sha256(Artifacts(store).uri.encode()).hexdigest()[:16]
 
     def take_off(self, names: Iterable[str]) -> set[str]:
-        names = list(names)
-        return self._keeper.insist(lambda: self._keeper.jobs.take_off(self._keeper.lease, names)) if names else set()
+        ours = {f"{self._store}:{name}": name for name in names}
+        if not ours:
+            return set()
+        mine = self._keeper.insist(lambda: self._keeper.jobs.take_off(self._keeper.lease, ours))
+        return {ours[name] for name in mine}
 
     def land(self) -> None:
         self._keeper.insist(lambda: self._keeper.jobs.land(self._keeper.lease))
@@ -325,13 +341,3 @@ def _result(video: Video, in_file: bool) -> dict[str, Any]:
     facts = dataclasses.asdict(replace(video, path=Path(), timeline=()))
     facts = {name: value for name, value in facts.items() if name not in ("timeline", "job")}
     return facts | {"path": str(video.path.absolute()) if in_file else None}
-
-
-def keep_film(artifacts: Artifacts, film: str, path: Path) -> None:
-    """The finished film becomes an artifact under the name of the film that was made."""
-    artifacts.put("video", film, path.read_bytes())
-
-
-def kept_film(artifacts: Artifacts, film: str) -> bytes | None:
-    """As `keep_film` kept it; None where it is gone."""
-    return artifacts.get("video", film)

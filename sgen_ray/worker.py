@@ -18,7 +18,7 @@ from sgen_ray.jobs.owner import this_owner
 from sgen_ray.jobs.presence import Presence
 from sgen_ray.jobs.records import Job
 from sgen_ray.jobs.states import JobState
-from sgen_ray.paths import space_for, tenant_store, writable_file
+from sgen_ray.paths import space_for, writable_file
 from sgen_ray.recorded import engine_of, fail, fill, order_of
 from sgen_ray.telemetry.film import count_end, error_kind
 
@@ -112,7 +112,7 @@ class Worker:
 
         lease = job.lease
         assert lease is not None
-        store = tenant_store(self._store, job.tenant)
+        store = self._jobs.store_of(job.tenant, self._store)
         engine = replace(engine_of(job, self._engine), tenant=job.tenant, weight=job.weight)
         try:
             if self._on_event is not None:

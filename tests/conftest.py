@@ -71,5 +71,8 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     with psycopg.connect(url, autocommit=True) as connection:
         (found,) = connection.execute("SELECT to_regclass('jobs')").fetchone() or (None,)
         if found is not None:
-            connection.execute("TRUNCATE jobs, flights")
+            made = connection.execute(
+                "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'jobs_schema'"
+            )
+            connection.execute(f"TRUNCATE {', '.join(name for (name,) in made.fetchall())}")
     return url

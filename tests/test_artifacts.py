@@ -1,3 +1,4 @@
+import hashlib
 import pickle
 import resource
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ import pytest
 from sgen_ray.errors import OutputError
 from sgen_ray.jobs.arrays import arrays_from_bytes, arrays_to_bytes
 from sgen_ray.jobs.artifacts import Artifacts
+from sgen_ray.paths import tenant_store
 
 
 def only_file(folder: Path) -> Path:
@@ -79,6 +81,41 @@ def test_broken_artifact_is_missing_and_removed(artifacts: Artifacts, damage: by
     assert list(artifacts.everything()) == []
     artifacts.put("window", "abc", b"latents")
     assert artifacts.get("window", "abc") == b"latents"
+
+
+def test_a_file_is_stored_and_read_here_and_there(artifacts: Artifacts, tmp_path: Path) -> None:
+    film = tmp_path / "film.mp4"
+    film.write_bytes(bytes(range(256)) * 5000)  # more than a piece
+    artifacts.put_file("video", "abc", film)
+    assert artifacts.get("video", "abc") == film.read_bytes()
+    assert artifacts.listed("video", "abc") and not artifacts.listed("video", "abcd")
+    assert artifacts.open("video", "abcd") is None
+    with artifacts.open("video", "abc") as reading:  # type: ignore[union-attr]
+        assert (reading.size, reading.digest) == (256 * 5000, hashlib.sha256(film.read_bytes()).hexdigest())
+        assert b"".join(reading.read(300, 305)) == bytes(range(44, 49))
+        pieces = list(reading.read(1, 256 * 5000))
+        assert len(pieces) > 1 and b"".join(pieces) == film.read_bytes()[1:]
+        assert b"".join(reading.read(256 * 5000 - 2, 10**9)) == b"\xfe\xff"
+    (stored,) = artifacts.everything()
+    artifacts.remove(stored)
+    assert artifacts.open("video", "abc") is None
+    with pytest.raises(OutputError):
+        artifacts.put_file("video", "abc", tmp_path / "none.mp4")
+
+
+def test_a_broken_file_is_not_opened(artifacts: Artifacts) -> None:
+    artifacts.put("video", "abc", b"pictures")
+    overwrite(artifacts, b"picture")
+    assert artifacts.open("video", "abc") is None and not artifacts.listed("video", "abc")
+
+
+def test_stores_of_tenants_are_found(artifacts: Artifacts) -> None:
+    assert artifacts.tenants() == ()
+    theirs = [Artifacts(tenant_store(artifacts.uri, tenant)) for tenant in ("a", "b")]
+    for store in theirs:
+        store.put("plan", "p", b"plan")
+    assert artifacts.tenants() == tuple(store.uri for store in theirs)
+    assert list(artifacts.everything()) == [] and theirs[0].get("plan", "p") == b"plan"
 
 
 def test_what_is_stored_is_listed_and_removed(artifacts: Artifacts) -> None:

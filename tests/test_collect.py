@@ -12,15 +12,18 @@ from hypothesis import strategies as st
 from sgen_ray.cli.gc import parse_age
 from sgen_ray.errors import JobError, RequestError
 from sgen_ray.jobs.artifacts import Artifacts
-from sgen_ray.jobs.collect import collect, needed
+from sgen_ray.jobs.collect import PICTURES, collect, needed, picture_name
 from sgen_ray.jobs.jobs import Jobs
 from sgen_ray.jobs.manifest import Manifest, manifest_from_bytes
+from sgen_ray.jobs.records import References
 from sgen_ray.jobs.states import JobState
+from sgen_ray.paths import tenant_store
 from sgen_ray.types import Shot, VideoRequest
 
 REQUEST = VideoRequest((Shot("a red car", 4),), 480, 240, 8)
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 AGE = timedelta(days=30)
+NOTHING = References(frozenset(), frozenset())
 PARTS = st.lists(st.sampled_from("abcdef"), max_size=4, unique=True)
 ENDS = st.sampled_from(["running", "failed long ago", "failed today", "unlisted"])
 
@@ -70,13 +73,52 @@ def test_what_a_kept_job_needs_stays_and_the_rest_goes(films, young) -> None:
                     kept |= {(kind, name) for name in segments for kind in ("segment", "stats")}
             clock[0] = NOW
             before = stored(store)
-            told = collect(jobs, Artifacts(store), NOW, AGE, dry_run=True)
+            told = collect(jobs, str(store), NOW, AGE, dry_run=True)
             assert stored(store) == before and len(jobs.list().jobs) == len(films)
-            done = collect(jobs, Artifacts(store), NOW, AGE)
+            done = collect(jobs, str(store), NOW, AGE)
             assert (told.jobs, told.kinds()) == (done.jobs, done.kinds())
             assert stored(store) == before & kept == kept
-            assert needed(jobs, Artifacts(store)) <= kept
+            named = needed(jobs.references().get("local", NOTHING), Artifacts(store))
+            assert {item for item in named if item[0] not in ("video", "picture", "preview")} <= kept
             assert not jobs.collecting()
+
+
+@pytest.mark.parametrize("tenant", ["local", "studio", "Ünï/../c ode"])
+def test_each_tenant_keeps_what_its_own_jobs_name(tmp_path: Path, tenant: str) -> None:
+    manifest = Manifest("a", ("w",), ("s",))
+    named = {("video", manifest.name), ("window", "w"), ("plan", "a")}
+    named |= {
+        ("preview", "a"),
+        ("picture", picture_name(manifest.name, "thumbnail")),
+        ("picture", picture_name("a", "filmstrip")),
+    }
+    stores = {name: Path(tenant_store(str(tmp_path), name)) for name in ("local", tenant, "others")}
+    for store in stores.values():
+        for kind, name in (*named, ("video", "old"), ("picture", "old.thumbnail")):
+            written(store, kind, name, AGE * 2)
+        listed(store, manifest, AGE * 2)
+    with Jobs(f"sqlite:///{tmp_path}/jobs.db", str(tmp_path), clock=lambda: NOW) as jobs:
+        job = jobs.submit(REQUEST, tenant=tenant, owner="worker")
+        assert job.lease is not None
+        jobs.advance(job.lease, JobState.RENDERING, film=manifest.name)
+        done = collect(jobs, str(tmp_path), NOW, AGE)
+    kept = {("film", manifest.name)} | named
+    assert {name: stored(store) for name, store in stores.items()} == {
+        name: kept if name == tenant else set() for name in stores
+    }
+    assert done.kinds()["video"][0] == 2 * len(stores) - 1
+
+
+def test_tenants_do_not_meet(tmp_path: Path) -> None:
+    names = ["studio", "Studio", "a/b", "a", "..", "", ".", "x" * 200, "tenants", "local "]
+    places = {tenant_store(str(tmp_path), name) for name in names}
+    assert len(places) == len(names)
+    assert {Path(place).resolve().parent for place in places} == {tmp_path / "tenants"}
+    assert tenant_store("s3://films/a?region=x&scheme=http", "b") == "s3://films/a/tenants/b?region=x&scheme=http"
+    assert tenant_store("s3://films/a/", "local") == "s3://films/a/"
+    with pytest.raises(AssertionError):
+        picture_name("a", "../b")
+    assert "thumbnail" in PICTURES
 
 
 def test_leftovers_go_and_what_is_just_being_written_stays(tmp_path: Path) -> None:
@@ -86,7 +128,7 @@ def test_leftovers_go_and_what_is_just_being_written_stays(tmp_path: Path) -> No
         (unfinished / name).write_bytes(b"half")
         os.utime(unfinished / name, ((NOW - age).timestamp(),) * 2)
     with Jobs(f"sqlite:///{tmp_path}/jobs.db", str(tmp_path), clock=lambda: NOW) as jobs:
-        done = collect(jobs, Artifacts(tmp_path), NOW, AGE)
+        done = collect(jobs, str(tmp_path), NOW, AGE)
     assert done.kinds() == {".unfinished": (1, 4)}
     assert [path.name for path in unfinished.iterdir()] == ["new"]
 
@@ -96,11 +138,11 @@ def test_two_do_not_collect_at_once_and_a_dead_one_is_forgotten(database: str, t
     with Jobs(database, "s3://bucket", clock=lambda: now[0]) as jobs:
         assert jobs.begin_collection(timedelta(seconds=60)) and jobs.collecting()
         with pytest.raises(JobError, match="another collection is under way"):
-            collect(jobs, Artifacts(tmp_path), NOW, AGE)
+            collect(jobs, str(tmp_path), NOW, AGE)
         assert jobs.extend_collection(timedelta(seconds=60))
         now[0] += timedelta(seconds=61)
         assert not jobs.collecting() and not jobs.extend_collection(timedelta(seconds=60))
-        collect(jobs, Artifacts(tmp_path), now[0], AGE)
+        collect(jobs, str(tmp_path), now[0], AGE)
         assert not jobs.collecting()
 
 

@@ -9,7 +9,7 @@ import pytest
 from sgen_ray.errors import JobError, LeaseLost, UnknownJob
 from sgen_ray.jobs.host import Host
 from sgen_ray.jobs.jobs import Jobs
-from sgen_ray.jobs.records import Job, JobKind, Limits, Progress
+from sgen_ray.jobs.records import Job, JobKind, Limits, Progress, References
 from sgen_ray.jobs.states import RUNNING, TERMINAL, JobState, may_follow
 from sgen_ray.types import Shot, VideoRequest
 
@@ -432,12 +432,15 @@ def test_a_job_outlives_its_parent(jobs: Jobs) -> None:
 
 
 def test_what_is_still_referenced(jobs: Jobs) -> None:
-    assert jobs.references().plans == jobs.references().films == frozenset()
+    assert jobs.references() == {}
     job = brought_to(jobs, JobState.COMPLETED)
     brought_to(jobs, JobState.QUEUED)
-    assert jobs.references().plans == {"p"} and jobs.references().films == {"f"}
+    jobs.submit(REQUEST, tenant="studio", plan="theirs")
+    names = jobs.references()
+    assert (names["local"].plans, names["local"].films) == ({"p"}, {"f"})
+    assert names["studio"].plans == {"theirs"}
     jobs.delete(job.id)
-    assert jobs.references().plans == jobs.references().films == frozenset()
+    assert jobs.references()["local"] == References(frozenset(), frozenset())
 
 
 def test_counts(jobs: Jobs) -> None:

@@ -1,3 +1,4 @@
+import io
 import re
 import resource
 import subprocess
@@ -17,7 +18,7 @@ from sgen_ray.cli.sheet import write_spritesheet, write_thumbnail
 from sgen_ray.errors import EngineError, OutputError, SgenError
 from sgen_ray.media.concat import concat, provenance
 from sgen_ray.media.encode import Encoding, encode
-from sgen_ray.media.live import LivePlaylist
+from sgen_ray.media.live import LivePlaylist, fragment
 from sgen_ray.media.probe import iter_frames, probe, read_frames
 from sgen_ray.media.sheets import contact_sheet, filmstrip, save_png, save_webp, sprite_index, spritesheet
 from sgen_ray.shapes import Grid
@@ -167,7 +168,7 @@ def test_a_playlist_grows_in_the_films_order(tmp_path: Path) -> None:
     frames = numbered(32)
     parts = [encode(frames[start : start + 8], start, Encoding(64, 48, 8, 8)) for start in range(0, 32, 8)]
     playlist, path = (
-        LivePlaylist(tmp_path / "live", 8, 30, 1.0, lambda segment: parts[segment]),
+        LivePlaylist(tmp_path / "live", 8, 30, lambda segment: parts[segment]),
         tmp_path / "live/film.m3u8",
     )
 
@@ -177,10 +178,10 @@ def test_a_playlist_grows_in_the_films_order(tmp_path: Path) -> None:
     names = [f"film{segment:05d}.m4s" for segment in range(4)]
     playlist.ready(1)
     assert listed() == []
-    playlist.ready(0)  # the last one that is ready shows when the next is
-    assert listed() == names[:1] and "EVENT" in path.read_text() and "ENDLIST" not in path.read_text()
+    playlist.ready(0)
+    assert listed() == names[:2] and "EVENT" in path.read_text() and "ENDLIST" not in path.read_text()
     playlist.ready(2)
-    assert listed() == names[:2]
+    assert listed() == names[:3]
     playlist.ready(3)
     playlist.close()
     assert listed() == names and "ENDLIST" in path.read_text()
@@ -190,8 +191,23 @@ def test_a_playlist_grows_in_the_films_order(tmp_path: Path) -> None:
     assert np.array_equal(read_frames(path), read_frames(whole))
 
 
+def test_a_fragment_is_made_from_its_segment_alone() -> None:
+    frames, encoding = numbered(24), Encoding(64, 48, 8, 8)
+    parts = [encode(frames[start : start + 8], start, encoding) for start in range(0, 24, 8)]
+    made = [fragment(part, number, 8 * number, 8, 22) for number, part in enumerate(parts)]
+    assert [part.frames for part in made] == [8, 8, 6]
+    assert len({part.header for part in made}) == 1
+    with av.open(io.BytesIO(made[2].header + made[1].media + made[2].media)) as film:
+        times = [float(frame.time or 0) for frame in film.decode(video=0)]
+    assert times == [frame / 8 for frame in range(8, 22)]
+    with pytest.raises(EngineError):
+        fragment(b"rubbish" * 100, 0, 0, 8, 22)
+    with pytest.raises(EngineError):
+        fragment(b"", 0, 0, 8, 22)
+
+
 def test_a_playlist_of_a_film_that_never_came_is_quietly_nothing(tmp_path: Path) -> None:
-    LivePlaylist(tmp_path / "live", 8, 30, 1.0, lambda segment: b"").close()
+    LivePlaylist(tmp_path / "live", 8, 30, lambda segment: b"").close()
 
 
 def test_foreign_metadata_is_no_provenance(tmp_path: Path) -> None:

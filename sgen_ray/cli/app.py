@@ -16,10 +16,12 @@ from sgen_ray.cli.gc import gc
 from sgen_ray.cli.generate import generate
 from sgen_ray.cli.info import info
 from sgen_ray.cli.jobs import cancel, jobs, resume, status, worker
+from sgen_ray.cli.keys import keys
 from sgen_ray.cli.plan import plan
 from sgen_ray.cli.render import render
 from sgen_ray.cli.serve import serve
 from sgen_ray.cli.train import pack, train
+from sgen_ray.cli.webhooks import webhooks
 from sgen_ray.cli.world import world
 
 COMMANDS = (
@@ -53,6 +55,8 @@ app = typer.Typer(
 )
 for command in COMMANDS:
     app.command()(command)
+for group in (keys, webhooks):
+    app.add_typer(group)
 
 
 def _version(wanted: bool) -> None:

@@ -29,14 +29,12 @@ def gc(
     """
     from sgen_ray.cli import show
     from sgen_ray.cli.jobs import opened
-    from sgen_ray.jobs.artifacts import Artifacts
     from sgen_ray.jobs.collect import collect
     from sgen_ray.paths import default_store
 
     age = parse_age(older_than)
     with show.working("what was removed is gone; run it again for the rest"), opened(store, database) as records:
-        artifacts = Artifacts(store or default_store())
-        done = collect(records, artifacts, datetime.now(UTC), age, dry_run=dry_run)
+        done = collect(records, store or default_store(), datetime.now(UTC), age, dry_run=dry_run)
     kinds = {kind: {"files": count, "bytes": size} for kind, (count, size) in sorted(done.kinds().items())}
     if json:
         show.show_json({"jobs": done.jobs, "bytes": done.size, "dry_run": dry_run, "kinds": kinds})

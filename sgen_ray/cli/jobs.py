@@ -98,14 +98,14 @@ def resume(
     from sgen_ray.cli.progress import reporting
     from sgen_ray.engine.config import EngineConfig
     from sgen_ray.jobs.owner import this_owner
-    from sgen_ray.paths import default_store, tenant_store
+    from sgen_ray.paths import default_store
 
     with show.working("sgen resume goes on"), opened(store, database) as records:
         record = _unfinished(records) if job is None else records.get(job)
         place = output or (None if record.output is None else Path(record.output))
         if place is None:
             raise JobError(f"{record.id} does not say where its film goes; name a file with -o film.mp4")
-        kept = tenant_store(str(store or default_store()), record.tenant)
+        kept = records.store_of(record.tenant, str(store or default_store()))
         order = recorded.order_of(record, kept)
         engine = recorded.engine_of(record, EngineConfig(renderers=renderers))
         mine = recorded.again(records, record, this_owner("sgen resume"))

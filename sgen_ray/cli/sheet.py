@@ -7,17 +7,15 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from sgen_ray.media.files import replacing
-from sgen_ray.media.probe import iter_frames, probe, read_frames
-from sgen_ray.media.sheets import contact_sheet, filmstrip, save_png, sprite_index, spritesheet
+from sgen_ray.media.probe import probe, read_frames
+from sgen_ray.media.sheets import contact_sheet, filmstrip, save_png, sprite_index
+from sgen_ray.media.stills import sprite_count, sprites, thumbnail
 from sgen_ray.media.timeline import timeline
 from sgen_ray.types import Plan, Video, VideoRequest
 
 PICTURES = 20
-SPRITES = 100
-"""At most; a cell a second for films that are shorter than as many seconds."""
 
 
 def write_sheet(film: Path, sheet: Path, request: VideoRequest) -> None:
@@ -41,8 +39,8 @@ def write_sheet(film: Path, sheet: Path, request: VideoRequest) -> None:
 
 
 def write_thumbnail(film: Path, picture: Path) -> None:
-    """Writes the frame a third into the film: a beginning often shows little yet. Raises SgenError."""
-    save_png(Image.fromarray(read_frames(film, [probe(film).frames // 3])[0]), picture)
+    """Writes `thumbnail`. Raises SgenError."""
+    save_png(thumbnail(film), picture)
 
 
 def write_spritesheet(film: Path, picture: Path) -> None:
@@ -51,13 +49,10 @@ def write_spritesheet(film: Path, picture: Path) -> None:
     Raises:
         SgenError: the film cannot be read, or the files not written.
     """
-    facts = probe(film)
-    count = max(1, min(SPRITES, facts.frames, round(facts.seconds)))
-    indices = {(2 * number + 1) * facts.frames // (2 * count) for number in range(count)}
-    sheet = spritesheet(frame for index, frame in enumerate(iter_frames(film)) if index in indices)
+    facts, sheet = probe(film), sprites(film)
     save_png(sheet, picture)
     with replacing(picture.with_suffix(".vtt")) as temporary:
-        temporary.write_text(sprite_index(picture.name, sheet.size, count, facts.seconds))
+        temporary.write_text(sprite_index(picture.name, sheet.size, sprite_count(facts), facts.seconds))
 
 
 def write_timeline(video: Video, picture: Path) -> None:

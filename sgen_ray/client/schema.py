@@ -154,6 +154,42 @@ class ModelList(_Answer):
     data: list[Model]
 
 
+class Painted(_Answer):
+    """A window and the renderer that painted it; seconds since the job was submitted."""
+
+    window: int
+    renderer: int
+    begin: float
+    end: float
+
+
+class Figures(_Answer):
+    """Measured on the finished film: how much joins differ from the rest (1: nothing to see), how sharp overlaps are
+    beside the rest, how much the end differs from the beginning, and how much moves."""
+
+    seam_ratio: float | None
+    overlap_sharpness: float | None
+    drift: dict[str, float]
+    motion: float
+
+
+class Report(_Answer):
+    """GET /v1/videos/{id}/report. What is not known before the film is finished is null until then."""
+
+    id: str
+    object: Literal["video.report"] = "video.report"
+    status: Status
+    figures: Figures | None
+    wall: dict[str, float] | None = Field(description="Seconds by phase, which overlap, and in all.")
+    utilisation: float | None = Field(description="Share of their time that renderers were busy.")
+    renderers: int | None
+    windows: int | None
+    windows_rendered: int | None
+    windows_reused: int | None
+    frames: int | None
+    timeline: list[Painted]
+
+
 class Event(_Answer):
     """One of GET /v1/videos/{id}/events. In the stream: `event:` is the type, `data:` the rest, `id:` its number.
 

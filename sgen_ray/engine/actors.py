@@ -138,11 +138,14 @@ class Planner(_Worker):
         self._planner = self._factory.planner(self._device, self._threads)
         return None, None
 
-    def plan(self, request: VideoRequest, held: Mapping[int, Tokens] | None = None) -> tuple[tuple[float, Plan], None]:
-        """Seconds that it took, and the plan."""
+    def plan(
+        self, request: VideoRequest, held: Mapping[int, Tokens] | None = None
+    ) -> tuple[tuple[float, Plan, NDArray[np.uint8]], None]:
+        """Seconds that it took, the plan, and what it looks like, as `preview`: some hundredths of a second."""
         began = time.perf_counter()
         plan = self._planner.plan(request, self._steps.begin("plan", 0), held)
-        return (time.perf_counter() - began, plan), None
+        thumbnails = self._planner.preview(plan)
+        return (time.perf_counter() - began, plan, thumbnails), None
 
     def preview(self, plan: Plan) -> tuple[NDArray[np.uint8], None]:
         return self._planner.preview(plan), None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,10 +10,11 @@ from sgen_ray import __version__
 from sgen_ray.engine.actors import BlendSpec, Known, Reblend
 from sgen_ray.engine.config import EngineConfig
 from sgen_ray.engine.stored import has_segment, stored_segment, stored_stats
+from sgen_ray.errors import EngineError
 from sgen_ray.jobs.artifacts import Artifacts
 from sgen_ray.jobs.fingerprints import Backend, segment_fingerprint, window_fingerprints
-from sgen_ray.jobs.manifest import Manifest
-from sgen_ray.jobs.plan_file import kept_plan
+from sgen_ray.jobs.manifest import Manifest, manifest_from_bytes
+from sgen_ray.jobs.plan_file import kept_plan, plan_from_bytes
 from sgen_ray.measures import FilmStats, report
 from sgen_ray.media.concat import concat, provenance
 from sgen_ray.media.encode import BT709, H264, Encoding
@@ -141,7 +142,20 @@ def to_do(film: Film, artifacts: Artifacts) -> Todo:
 
 def manifest(film: Film) -> Manifest:
     name, _ = kept_plan(film.plan)
-    return Manifest(name, film.window_names, tuple(part.fingerprint for part in film.parts))
+    return Manifest(
+        name,
+        film.window_names,
+        tuple(part.fingerprint for part in film.parts),
+        tuple(_shown(film, part) for part in film.parts),
+    )
+
+
+def _shown(film: Film, part: Part) -> int:
+    """How many frames of the finished film a segment has."""
+    start, stop = film.plan.grid.pixel_range(part.start, part.stop)
+    shown = film.encoding.output_frames(start, min(stop, film.plan.frames))
+    most = film.plan.request.frames
+    return min(shown.stop, most) - min(shown.start, most)
 
 
 def join(film: Film, artifacts: Artifacts, output: Path, model: str) -> tuple[int, Report]:
@@ -150,12 +164,31 @@ def join(film: Film, artifacts: Artifacts, output: Path, model: str) -> tuple[in
     stats = FilmStats()
     for part in film.parts:
         stats.add(stored_stats(artifacts, part.fingerprint, part.index))
-    pictures = (stored_segment(artifacts, part.fingerprint, part.index) for part in film.parts)
     name, data = kept_plan(plan)
     artifacts.put("plan", name, data)  # found again by whoever has the film, to change it
-    facts = provenance(plan.request, plan.grid, model, __version__, name)
-    frames = concat(pictures, output, plan.request.fps, facts, plan.request.frames)
+    frames = _join(artifacts, [part.fingerprint for part in film.parts], output, plan, name, model)
     return frames, report(stats, film.windows, plan.shot_starts, plan.grid)
+
+
+def rejoin(artifacts: Artifacts, film: str, output: Path, model: str) -> None:
+    """The finished film again, byte for byte, from its stored list of parts of that name.
+
+    Raises:
+        EngineError: some of it is gone.
+    """
+    listed = artifacts.get("film", film)
+    parts = None if listed is None else manifest_from_bytes(listed)
+    plan = None if parts is None else artifacts.get("plan", parts.plan)
+    if parts is None or plan is None:
+        raise EngineError(f"the parts of this film are gone from the store {artifacts.uri}; make it again")
+    _join(artifacts, parts.segments, output, plan_from_bytes(plan), parts.plan, model)
+
+
+def _join(artifacts: Artifacts, segments: Sequence[str], output: Path, plan: Plan, plan_name: str, model: str) -> int:
+    pictures = (stored_segment(artifacts, name, index) for index, name in enumerate(segments))
+    request = plan.request
+    facts = provenance(request, plan.grid, model, __version__, plan_name)
+    return concat(pictures, output, request.fps, facts, request.frames)
 
 
 def _encoder_version() -> str:

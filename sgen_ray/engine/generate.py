@@ -195,11 +195,9 @@ def _published(film: Film, todo: Todo, artifacts: Artifacts, folder: Path | None
     if folder is None:
         yield lambda segment: None
         return
-    request, first = film.plan.request, film.parts[0]
-    length = film.plan.grid.pixel_range(first.start, first.stop)
-    seconds = (length[1] - length[0]) / film.plan.grid.fps
+    request = film.plan.request
     playlist = LivePlaylist(
-        folder, request.fps, request.frames, seconds,
+        folder, request.fps, request.frames,
         lambda segment: stored_segment(artifacts, film.parts[segment].fingerprint, segment),
     )  # fmt: skip
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sgen_ray.errors import EngineError
 from sgen_ray.jobs.arrays import arrays_from_bytes, arrays_to_bytes
@@ -26,6 +27,16 @@ def stored_latents(artifacts: Artifacts, fingerprint: str, window: Window) -> La
     if latents is None:
         raise EngineError(f"window {window.index} is gone from the store {artifacts.uri}; run the same command again")
     return latents
+
+
+def encode_preview(thumbnails: NDArray[np.uint8]) -> bytes:
+    return arrays_to_bytes({"thumbnails": thumbnails}, "one a semantic step, [S, H, W, 3]")
+
+
+def find_preview(artifacts: Artifacts, plan: str) -> NDArray[np.uint8] | None:
+    """Of the plan with this fingerprint: [S, H, W, 3], one thumbnail a semantic step."""
+    data = artifacts.get("preview", plan)
+    return None if data is None else arrays_from_bytes(data)["thumbnails"]
 
 
 def put_segment(artifacts: Artifacts, fingerprint: str, encoded: bytes, stats: FrameStats) -> None:

@@ -25,6 +25,7 @@ from sgen_ray.engine.messages import JobSpec, Kind, PoolSpec
 from sgen_ray.engine.policy import RetryPolicy
 from sgen_ray.engine.pool import Pool
 from sgen_ray.engine.runtime import Demand, Runtime
+from sgen_ray.engine.stored import encode_preview
 from sgen_ray.engine.watch import Watch
 from sgen_ray.errors import PlanError
 from sgen_ray.jobs.artifacts import Artifacts
@@ -102,12 +103,13 @@ class Studio:
     def make_plan(self, planner: Crew, request: VideoRequest, held: Mapping[int, Tokens] | None = None) -> Plan:
         """Plans and stores the plan. The planner is let go: its GPU is needed for a renderer."""
         planner.submit(Task("plan", 0, (request, held)))
-        seconds, plan = next(done.result for done in list(self.finished()))
+        seconds, plan, thumbnails = next(done.result for done in list(self.finished()))
         self.watch.did("plan", seconds)
         self.watch.finished("plan")
         planner.close()
-        data = plan_to_bytes(plan)
-        self.artifacts.put("plan", self.plan_name(request, held), data)
+        data, name = plan_to_bytes(plan), self.plan_name(request, held)
+        self.artifacts.put("preview", name, encode_preview(thumbnails))  # first: where the plan is, it is too
+        self.artifacts.put("plan", name, data)
         return plan_from_bytes(data)  # arrays of its own: those that Ray gives end with the cluster
 
     def preview(self, plan: Plan) -> NDArray[np.uint8]:

@@ -10,17 +10,25 @@ from __future__ import annotations
 import errno
 import hashlib
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from pyarrow import fs
 
 from sgen_ray.errors import OutputError
+from sgen_ray.paths import TENANTS, inside
 
-KINDS = ("plan", "held", "film", "window", "segment", "stats")
+KINDS = ("plan", "preview", "held", "film", "window", "segment", "stats", "video", "picture")
+"""`preview` holds a plan's thumbnails, under its fingerprint; `film` is a film's list of parts, `video` the finished
+MP4 under the same fingerprint; `picture` a still of a film or a plan, as `collect.picture_name` calls it."""
+
+CHUNK = 1 << 20
+"""Bytes at a time of what is read or written piece by piece."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +40,29 @@ class Stored:
     path: str
     size: int
     modified: datetime
+
+
+class Reading:
+    """An open artifact: `size` in bytes, the sha256 of its content, and a seekable `file` to read. Use as a context."""
+
+    def __init__(self, file: Any, digest: str) -> None:
+        self.file, self.digest, self.size = file, digest, int(file.size())
+
+    def read(self, start: int, stop: int) -> Iterator[bytes]:
+        """Bytes [start, stop), a piece at a time."""
+        self.file.seek(start)
+        while start < stop and (piece := self.file.read(min(CHUNK, stop - start))):
+            start += len(piece)
+            yield piece
+
+    def close(self) -> None:
+        self.file.close()
+
+    def __enter__(self) -> Reading:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
 
 
 class Artifacts:
@@ -69,14 +100,44 @@ class Artifacts:
                 self._remove(path)
         return None
 
+    def open(self, kind: str, fingerprint: str) -> Reading | None:
+        """The artifact to read here and there, or None as `get`. A file's content is checked once in a process, before
+        it is first opened, and then no more: to be asked for parts of it would cost as much as the whole each time."""
+        with self._translated():
+            for path in self._paths(kind, fingerprint):
+                digest = path.rsplit("/", 1)[1]
+                try:
+                    _prove(self.uri, path)
+                    return Reading(self._fs.open_input_file(path), digest)
+                except FileNotFoundError:
+                    continue
+                except _Broken:
+                    self._remove(path)
+        return None
+
+    def listed(self, kind: str, fingerprint: str) -> bool:
+        """Whether there is one, whole or broken, without a look into it."""
+        with self._translated():
+            return bool(self._paths(kind, fingerprint))
+
     def exists(self, kind: str, fingerprint: str) -> bool:
         """True where an intact one is; it is read and checked, as a promise that `get` will find it."""
         return self.get(kind, fingerprint) is not None
 
     def put(self, kind: str, fingerprint: str, data: bytes) -> None:
         """Stores it whole or not at all."""
+        self._put(kind, fingerprint, hashlib.sha256(data).hexdigest(), [data])
+
+    def put_file(self, kind: str, fingerprint: str, path: Path) -> None:
+        """Stores a file's content as `put` does, a piece at a time. Raises OutputError also where it cannot be read."""
+        with self._translated(), open(path, "rb") as file:  # read twice: an object store wants the name first
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            file.seek(0)
+            self._put(kind, fingerprint, digest, iter(lambda: file.read(CHUNK), b""))
+
+    def _put(self, kind: str, fingerprint: str, digest: str, pieces: Iterable[bytes]) -> None:
         folder = f"{self._root}/{kind}/{fingerprint}"
-        path = f"{folder}/{hashlib.sha256(data).hexdigest()}"
+        path = f"{folder}/{digest}"
         # An object store shows an object only when it is complete; a folder shows a file from its first byte.
         local = isinstance(self._fs, fs.LocalFileSystem)
         written = f"{self._root}/.unfinished/{uuid.uuid4().hex}" if local else path
@@ -86,7 +147,8 @@ class Artifacts:
                     self._fs.create_dir(f"{self._root}/.unfinished")
                     self._fs.create_dir(folder)
                 with self._fs.open_output_stream(written) as stream:
-                    stream.write(data)
+                    for piece in pieces:
+                        stream.write(piece)
                 if local:
                     try:
                         self._fs.move(written, path)
@@ -108,6 +170,13 @@ class Artifacts:
                     fingerprint = info.path.split("/")[-2]
                     modified = datetime.fromtimestamp(info.mtime_ns / 1e9, UTC)
                     yield Stored(kind, fingerprint, info.path, info.size, modified)
+
+    def tenants(self) -> tuple[str, ...]:
+        """The stores of tenants inside this one, as URIs or folders."""
+        with self._translated():
+            found = self._fs.get_file_info(fs.FileSelector(f"{self._root}/{TENANTS}", allow_not_found=True))
+        names = sorted(info.base_name for info in found if info.type == fs.FileType.Directory)
+        return tuple(inside(self.uri, f"{TENANTS}/{name}") for name in names)
 
     def remove(self, stored: Stored) -> None:
         """Nothing where it is gone already. Its folder goes too, if it was the last in it."""
@@ -134,3 +203,18 @@ class Artifacts:
                 raise OutputError(f"the store {self.uri} is full; make room or choose another with --store") from error
             reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
             raise OutputError(f"cannot use the store {self.uri}: {reason}; choose another with --store") from error
+
+
+class _Broken(Exception):
+    """The content is not what the name says."""
+
+
+@lru_cache(maxsize=10_000)
+def _prove(uri: str, path: str) -> None:
+    """Only good news is remembered."""
+    digest = hashlib.sha256()
+    with Artifacts(uri)._fs.open_input_stream(path) as stream:
+        while piece := stream.read(CHUNK):
+            digest.update(piece)
+    if digest.hexdigest() != path.rsplit("/", 1)[1]:
+        raise _Broken(path)

@@ -13,6 +13,10 @@ from sgen_ray.errors import JobError
 from sgen_ray.jobs.artifacts import Artifacts, Stored
 from sgen_ray.jobs.jobs import Jobs
 from sgen_ray.jobs.manifest import manifest_from_bytes
+from sgen_ray.jobs.records import References
+from sgen_ray.paths import tenant_store
+
+PICTURES = ("filmstrip", "thumbnail", "spritesheet")
 
 UNFINISHED = timedelta(hours=1)
 """No single write takes so long: what is older was left by a process that died."""
@@ -40,8 +44,9 @@ class Collected:
         return found
 
 
-def collect(jobs: Jobs, artifacts: Artifacts, now: datetime, age: timedelta, *, dry_run: bool = False) -> Collected:
-    """Forgets jobs that were over `age` before `now`, and removes artifacts older than that which no other job needs.
+def collect(jobs: Jobs, store: str, now: datetime, age: timedelta, *, dry_run: bool = False) -> Collected:
+    """Forgets jobs that were over `age` before `now`, and removes artifacts older than that which no other job of their
+    tenant needs, from the store and those of all tenants in it.
 
     Raises:
         JobError: another collection is under way.
@@ -49,48 +54,61 @@ def collect(jobs: Jobs, artifacts: Artifacts, now: datetime, age: timedelta, *, 
     before = now - age
     if dry_run:
         gone = jobs.forgettable(before)
-        return Collected(len(gone), _rubbish(jobs, artifacts, now, before, gone))
+        return Collected(len(gone), tuple(item for _, item in _rubbish(jobs, store, now, before, gone)))
     if not jobs.begin_collection(_SPAN):
         raise JobError("another collection is under way in this database; wait a minute and try again")
     try:
         forgotten = jobs.forget(before)
-        rubbish = _rubbish(jobs, artifacts, now, before, frozenset())
+        rubbish = _rubbish(jobs, store, now, before, frozenset())
         for start in range(0, len(rubbish), _AT_ONCE):
             if not jobs.extend_collection(_SPAN):
                 raise JobError("the collection took too long and was given up half-way; run it again")
-            for item in rubbish[start : start + _AT_ONCE]:
+            for artifacts, item in rubbish[start : start + _AT_ONCE]:
                 artifacts.remove(item)
     finally:
         jobs.end_collection()
-    return Collected(forgotten, rubbish)
+    return Collected(forgotten, tuple(item for _, item in rubbish))
 
 
-def needed(jobs: Jobs, artifacts: Artifacts, without: frozenset[str] = frozenset()) -> set[tuple[str, str]]:
-    """(kind, fingerprint) of everything that a job names, itself or by its film's list of parts."""
-    names = jobs.references(without)
-    found = {("plan", name) for name in names.plans} | {("held", name) for name in names.held}
+def picture_name(source: str, what: str) -> str:
+    """Fingerprint of a still, one of `PICTURES`, of the film or the plan that is called `source`."""
+    assert what in PICTURES
+    return f"{source}.{what}"
+
+
+def needed(names: References, artifacts: Artifacts) -> set[tuple[str, str]]:
+    """(kind, fingerprint) of everything that a tenant's jobs name, themselves or by their films' lists of parts."""
+    plans, found = set(names.plans), {("held", name) for name in names.held}
     for film in names.films:
-        found.add(("film", film))
+        found |= {("film", film), ("video", film)}
         data = artifacts.get("film", film)
         if data is None:  # its job has named it just now, and has not begun to rely on anything
             continue
         parts = manifest_from_bytes(data)
-        found.add(("plan", parts.plan))
+        plans.add(parts.plan)
         found |= {("window", name) for name in parts.windows}
         found |= {(kind, name) for name in parts.segments for kind in ("segment", "stats")}
-    return found
+    found |= {(kind, name) for name in plans for kind in ("plan", "preview")}
+    return found | {("picture", picture_name(source, what)) for source in plans | names.films for what in PICTURES}
 
 
 def _rubbish(
-    jobs: Jobs, artifacts: Artifacts, now: datetime, before: datetime, without: frozenset[str]
-) -> tuple[Stored, ...]:
-    kept = needed(jobs, artifacts, without)
-    return tuple(
-        item
-        for item in artifacts.everything()
-        if (
-            item.modified < now - UNFINISHED
-            if item.kind == ".unfinished"
-            else item.modified < before and (item.kind, item.fingerprint) not in kept
-        )
-    )
+    jobs: Jobs, store: str, now: datetime, before: datetime, without: frozenset[str]
+) -> list[tuple[Artifacts, Stored]]:
+    """With the store that each is in."""
+    own = Artifacts(store)
+    names = {tenant_store(own.uri, tenant): found for tenant, found in jobs.references(without).items()}
+    rubbish = []
+    for uri in {own.uri, *own.tenants()}:
+        artifacts = Artifacts(uri)
+        kept = needed(names[uri], artifacts) if uri in names else set()
+        rubbish += [
+            (artifacts, item)
+            for item in artifacts.everything()
+            if (
+                item.modified < now - UNFINISHED
+                if item.kind == ".unfinished"
+                else item.modified < before and (item.kind, item.fingerprint) not in kept
+            )
+        ]
+    return rubbish

@@ -7,10 +7,13 @@ with it every job ends, whoever dies.
 
 from __future__ import annotations
 
+from sgen_ray.jobs.events import ForEvents
 from sgen_ray.jobs.flights import ForFlights
 from sgen_ray.jobs.people import ForPeople
+from sgen_ray.jobs.tenants import ForTenants
+from sgen_ray.jobs.webhooks import ForWebhooks
 from sgen_ray.jobs.workers import ForWorkers
 
 
-class Jobs(ForPeople, ForWorkers, ForFlights):
+class Jobs(ForPeople, ForWorkers, ForFlights, ForEvents, ForTenants, ForWebhooks):
     """The jobs in one database, for any number of threads and processes; each opens its own. Arguments as `Opened`."""

@@ -10,11 +10,13 @@ from sgen_ray.jobs.fingerprints import content_fingerprint
 
 @dataclass(frozen=True)
 class Manifest:
-    """Fingerprints. `plan` is the name by which the finished film knows its plan."""
+    """Fingerprints; `plan` is the name by which the finished film knows its plan. And how many `frames` of the film
+    each segment shows; none in lists of older versions."""
 
     plan: str
     windows: tuple[str, ...]
     segments: tuple[str, ...]
+    frames: tuple[int, ...] = ()
 
     def to_bytes(self) -> bytes:
         return json.dumps(asdict(self), sort_keys=True).encode()
@@ -26,4 +28,4 @@ class Manifest:
 
 def manifest_from_bytes(data: bytes) -> Manifest:
     facts = json.loads(data)
-    return Manifest(facts["plan"], tuple(facts["windows"]), tuple(facts["segments"]))
+    return Manifest(facts["plan"], tuple(facts["windows"]), tuple(facts["segments"]), tuple(facts.get("frames", ())))

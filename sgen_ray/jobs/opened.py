@@ -8,13 +8,14 @@ from typing import Any, Self
 
 import sqlalchemy as sa
 
-from sgen_ray.errors import DatabaseError, UnknownJob
+from sgen_ray.errors import DatabaseError, LeaseLost, UnknownJob
+from sgen_ray.jobs.announce import announce
 from sgen_ray.jobs.database import Database
 from sgen_ray.jobs.host import Host, this_host
-from sgen_ray.jobs.records import Job, Limits, one_line, utc_now
-from sgen_ray.jobs.statements import of_tenant
+from sgen_ray.jobs.records import Job, Lease, Limits, one_line, utc_now
+from sgen_ray.jobs.statements import of_tenant, state_event
 from sgen_ray.jobs.states import RUNNING, JobState
-from sgen_ray.jobs.tables import job_of, jobs
+from sgen_ray.jobs.tables import events, job_of, jobs
 
 
 class Opened:
@@ -70,19 +71,39 @@ class Opened:
             "updated": now,
         }
 
-    def _update(self, connection: sa.Connection, where: sa.ColumnElement[bool], **values: Any) -> sa.Row[Any] | None:
-        return connection.execute(sa.update(jobs).where(where).values(values).returning(*jobs.c)).first()
+    def _update(
+        self, connection: sa.Connection, where: sa.ColumnElement[bool], told: bool = True, **values: Any
+    ) -> sa.Row[Any] | None:
+        """Of one job, where there is such a one."""
+        rows = self._update_all(connection, where, told, **values)
+        return rows[0] if rows else None
 
     def _update_all(
-        self, connection: sa.Connection, where: sa.ColumnElement[bool], **values: Any
+        self, connection: sa.Connection, where: sa.ColumnElement[bool], told: bool = True, **values: Any
     ) -> Sequence[sa.Row[Any]]:
-        return connection.execute(sa.update(jobs).where(where).values(values).returning(*jobs.c)).all()
+        """Everything that changes the state of a job goes through here.
+
+        told: people see the change, so it becomes an event in the same transaction, and none is missed; nor is a
+        webhook that waits for such a state.
+        """
+        if told:
+            values["events"] = jobs.c.events + 1
+        rows = connection.execute(sa.update(jobs).where(where).values(values).returning(*jobs.c)).all()
+        if told and rows:
+            connection.execute(sa.insert(events), [state_event(row) for row in rows])
+        if "state" in values:
+            announce(connection, rows, values["updated"])
+        return rows
 
     def _get(self, connection: sa.Connection, job_id: str, tenant: str | None) -> Job:
         row = connection.execute(sa.select(jobs).where(jobs.c.id == job_id, of_tenant(tenant))).first()
         if row is None:
             raise UnknownJob(f"there is no job {one_line(job_id, 40)}; list those that there are")
         return job_of(row)
+
+    def _lost(self, lease: Lease, state: str | None) -> LeaseLost:
+        became = "deleted" if state is None else state
+        return LeaseLost(f"{lease.job} is {became} and no longer held by {lease.owner}, whose token was {lease.token}")
 
     def _refuse_strangers(self, connection: sa.Connection) -> None:
         if not self._db.sqlite and "://" in self._store:

@@ -9,13 +9,16 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from sgen_ray.errors import JobError
+from sgen_ray.errors import JobError, QuotaExceeded
 from sgen_ray.jobs.fingerprints import fingerprint
 from sgen_ray.jobs.opened import Opened
+from sgen_ray.jobs.quotas import admit, spend
 from sgen_ray.jobs.records import Job, JobKind, Page, References, new_id, request_to_json
-from sgen_ray.jobs.statements import MAX_NAME, ended, lost, of_tenant
+from sgen_ray.jobs.statements import MAX_NAME, ended, lost, of_tenant, state_event
 from sgen_ray.jobs.states import RUNNING, TERMINAL, JobState
-from sgen_ray.jobs.tables import job_of, jobs
+from sgen_ray.jobs.tables import events, job_of, jobs
+from sgen_ray.jobs.tenant_tables import tenants
+from sgen_ray.paths import LOCAL
 from sgen_ray.types import VideoRequest
 
 
@@ -45,6 +48,7 @@ class ForPeople(Opened):
         plan: of a plan that is there already, in the store. owner: the new job is this worker's at once, as if claimed.
 
         Raises:
+            QuotaExceeded: the tenant has as much as it may, or the queue is full (`Limits.queued`).
             JobError: the key was used for another request, or an argument cannot be.
             UnknownJob: there is no such parent.
         """
@@ -75,6 +79,7 @@ class ForPeople(Opened):
             "held": held,
             "output": output,
             "engine": dict(engine) if engine else None,
+            "events": 1,
             **({} if owner is None else self._claimed(owner, now) | {"token": 1, "attempts": 1}),
         }
         # An update that changes nothing makes RETURNING tell the job that is already there.
@@ -87,12 +92,25 @@ class ForPeople(Opened):
                 self._refuse_strangers(connection)
             if parent is not None:
                 self._get(connection, parent, tenant)
+            try:
+                admit(connection, tenant, request.seconds, self.limits.queued, now)
+            except QuotaExceeded:
+                if not self._submitted(connection, tenant, idempotency_key):
+                    raise
             row = connection.execute(insert.returning(*jobs.c)).one()
+            if row.id == values["id"]:
+                spend(connection, tenant, request.seconds, now)
+                connection.execute(sa.insert(events), [state_event(row)])
         if row.request_hash != values["request_hash"]:
             raise JobError(
                 f"the idempotency key {idempotency_key!r} belongs to {row.id}, which is another request; use a new key"
             )
         return job_of(row)
+
+    def _submitted(self, connection: sa.Connection, tenant: str, key: str | None) -> bool:
+        """Under this key of idempotency."""
+        same = sa.and_(jobs.c.tenant == tenant, jobs.c.idempotency_key == key)
+        return key is not None and connection.scalar(sa.select(jobs.c.id).where(same)) is not None
 
     def get(self, job_id: str, *, tenant: str | None = None) -> Job:
         with self._db.read() as connection:
@@ -169,7 +187,9 @@ class ForPeople(Opened):
         """
         now = self._clock()
         chosen = sa.and_(jobs.c.id == job_id, of_tenant(tenant), jobs.c.state == JobState.AWAITING_APPROVAL)
-        replaced = {} if request is None else {"request": request_to_json(request), "plan": None, "held": held}
+        replaced: dict[str, Any] = {}
+        if request is not None:
+            replaced = {"request": request_to_json(request), "plan": None, "held": held}
         with self._db.write() as connection:
             row = self._update(connection, chosen, state=JobState.QUEUED, approve=again, updated=now, **replaced)
             if row is not None:
@@ -203,13 +223,24 @@ class ForPeople(Opened):
             query = sa.select(jobs.c.id).where(jobs.c.state.in_(TERMINAL), jobs.c.finished < before)
             return frozenset(connection.scalars(query))
 
-    def references(self, without: Collection[str] = ()) -> References:
-        """Artifacts that a job, over or not, still names; but for the jobs `without`."""
-        with self._db.read() as connection:
-            rows = connection.execute(sa.select(jobs.c.id, jobs.c.plan, jobs.c.film, jobs.c.held)).all()
-        kept = [row for row in rows if row.id not in without]
-        return References(
-            frozenset(row.plan for row in kept if row.plan),
-            frozenset(row.film for row in kept if row.film),
-            frozenset(row.held for row in kept if row.held),
+    def references(self, without: Collection[str] = ()) -> dict[str, References]:
+        """By tenant, artifacts that a job, over or not, still names; but for the jobs `without`. Tenants that use the
+        common store are under the name of its own, "local"."""
+        whose = sa.case((tenants.c.common, LOCAL), else_=jobs.c.tenant).label("tenant")
+        query = sa.select(jobs.c.id, whose, jobs.c.plan, jobs.c.film, jobs.c.held).select_from(
+            jobs.outerjoin(tenants, tenants.c.name == jobs.c.tenant)
         )
+        with self._db.read() as connection:
+            rows = connection.execute(query).all()
+        found: dict[str, list[Any]] = {}
+        for row in rows:
+            if row.id not in without:
+                found.setdefault(row.tenant, []).append(row)
+        return {
+            tenant: References(
+                frozenset(row.plan for row in kept if row.plan),
+                frozenset(row.film for row in kept if row.film),
+                frozenset(row.held for row in kept if row.held),
+            )
+            for tenant, kept in found.items()
+        }

@@ -34,11 +34,13 @@ class Limits:
             better than that.
         attempts: so many workers may lose a job before it fails; a plan that is ready for approval counts anew.
         approval: a plan that nobody approves for so long is cancelled.
+        queued: so many jobs of all tenants may wait in the queue; None: any number.
     """
 
     lease: timedelta = timedelta(seconds=60)
     attempts: int = 3
     approval: timedelta = timedelta(hours=24)
+    queued: int | None = None
 
 
 @dataclass(frozen=True)
@@ -135,10 +137,10 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def new_id(now: datetime) -> str:
+def new_id(now: datetime, what: str = "job") -> str:
     """ "job_" and 20 letters and digits: microseconds since 1970, then 45 random bits. Sorts by time of creation."""
     micros = (now - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
-    return "job_" + _base32(micros, 11) + _base32(secrets.randbits(45), 9)
+    return f"{what}_" + _base32(micros, 11) + _base32(secrets.randbits(45), 9)
 
 
 def is_job(text: str) -> bool:

@@ -30,6 +30,16 @@ def ended(state: JobState, now: datetime, reason: Reason | None = None) -> dict[
     return values if reason is None else {**values, "error_kind": reason.kind, "error": reason.message}
 
 
+def state_event(row: sa.Row[Any]) -> dict[str, Any]:
+    """The event that tells how the job is now."""
+    data: dict[str, Any] = {"state": row.state}
+    if row.error_kind is not None:
+        data["error"] = {"code": row.error_kind, "message": row.error}
+    if row.cancel_requested and row.state not in TERMINAL:
+        data["cancel_requested"] = True
+    return {"job": row.id, "number": row.events, "type": "state", "at": row.updated, "data": data}
+
+
 def progress_values(progress: Progress | None) -> dict[str, Any]:
     if progress is None:
         return {}

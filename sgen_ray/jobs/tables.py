@@ -25,11 +25,12 @@ from sqlalchemy import (
     UniqueConstraint,
     false,
 )
+from sqlalchemy.types import TypeEngine
 
 from sgen_ray.jobs.records import Job, JobKind, Lease, Progress, Reason, request_from_json
 from sgen_ray.jobs.states import JobState
 
-SCHEMA = "0002"
+SCHEMA = "0004"
 """The newest migration."""
 
 
@@ -52,8 +53,21 @@ class Utc(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-# Ids are compared to page through them: by their bytes, whatever the language of the database is.
-Id = String(32).with_variant(String(32, collation="C"), "postgresql")
+class _Id(TypeDecorator[str]):
+    """Compared to page through them: by their bytes, whatever the language of the database is. What people send as an
+    id may have a NUL in it, which PostgreSQL takes in no text; with another letter it is unknown all the same."""
+
+    impl = String(32)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[str]:
+        return dialect.type_descriptor(String(32, collation="C" if dialect.name == "postgresql" else None))
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else value.replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+Id = _Id()
 # What is not there is SQL's NULL, not JSON's null.
 Json = JSON(none_as_null=True)
 
@@ -95,6 +109,7 @@ jobs = Table(
     Column("held", String(64)),
     Column("output", Text),
     Column("engine", Json),
+    Column("events", Integer, nullable=False, server_default="0"),
     PrimaryKeyConstraint("id", name="jobs_key"),
     UniqueConstraint("tenant", "idempotency_key", name="jobs_idempotency"),
     Index("jobs_state", "state", "tenant"),
@@ -111,6 +126,17 @@ flights = Table(
     Column("expires", Utc),
     PrimaryKeyConstraint("name", name="flights_key"),
     Index("flights_of_job", "job"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("job", Id, ForeignKey("jobs.id", name="events_job", ondelete="CASCADE")),
+    Column("number", Integer),
+    Column("type", String(20), nullable=False),
+    Column("at", Utc, nullable=False),
+    Column("data", Json, nullable=False),
+    PrimaryKeyConstraint("job", "number", name="events_key"),
 )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from sgen_ray.errors import JobError, LeaseLost
+from sgen_ray.errors import JobError
 from sgen_ray.jobs.fairness import claim_order
 from sgen_ray.jobs.opened import Opened
 from sgen_ray.jobs.owner import is_gone
@@ -15,6 +15,7 @@ from sgen_ray.jobs.records import Job, Lease, Progress, Reason, one_line
 from sgen_ray.jobs.statements import NO_LEASE, ended, lost, progress_values, standings
 from sgen_ray.jobs.states import RUNNING, TERMINAL, JobState, states_before
 from sgen_ray.jobs.tables import job_of, jobs
+from sgen_ray.jobs.tenants import shares_of
 
 
 class ForWorkers(Opened):
@@ -23,8 +24,9 @@ class ForWorkers(Opened):
     ) -> Job | None:
         """The next job for the worker `owner`, in state planning and with its lease; None: there is nothing to do.
 
-        A job is queued, or was lost by its worker. Tenants take turns by `fairness.claim_order` and their `shares`;
-        within a tenant the highest priority goes first, then the oldest. `models` are the fingerprints that it serves.
+        A job is queued, or was lost by its worker. Tenants take turns by `fairness.claim_order` and their `shares`,
+        by default those that they were given; within a tenant the highest priority goes first, then the oldest.
+        `models` are the fingerprints that it serves.
         """
         now = self._clock()
         free = sa.and_(
@@ -34,6 +36,7 @@ class ForWorkers(Opened):
         )
         with self._db.write() as connection:
             self._refuse_strangers(connection)
+            shares = shares_of(connection) if shares is None else shares
             for tenant in claim_order(standings(connection, free, now), now, shares):
                 next_job = (
                     sa.select(jobs.c.id)
@@ -101,7 +104,7 @@ class ForWorkers(Opened):
         for row in dead:
             with self._db.write() as connection:
                 same = sa.and_(jobs.c.id == row.id, jobs.c.token == row.token, jobs.c.state.in_(RUNNING))
-                self._update(connection, same, lease_expires=now)
+                self._update(connection, same, told=False, lease_expires=now)
         return len(dead)
 
     def cancel_wanted(self, lease: Lease) -> bool:
@@ -201,14 +204,11 @@ class ForWorkers(Opened):
             values["finished"] = now
         held = sa.and_(jobs.c.id == lease.job, jobs.c.token == lease.token)
         with self._db.write() as connection:
-            row = self._update(connection, sa.and_(held, jobs.c.state.in_(before)), updated=now, **values)
+            told = state not in (None, JobState.PLANNING)  # which its claim has told
+            row = self._update(connection, sa.and_(held, jobs.c.state.in_(before)), told, updated=now, **values)
             if row is not None:
                 return job_of(row)
             found = connection.execute(sa.select(jobs.c.state, jobs.c.token).where(jobs.c.id == lease.job)).first()
         if found is None or found.token != lease.token or found.state not in RUNNING:
             raise self._lost(lease, None if found is None else found.state)
         raise JobError(f"{lease.job} is {found.state}, which {state} cannot follow")
-
-    def _lost(self, lease: Lease, state: str | None) -> LeaseLost:
-        became = "deleted" if state is None else state
-        return LeaseLost(f"{lease.job} is {became} and no longer held by {lease.owner}, whose token was {lease.token}")

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import av
 
@@ -79,26 +79,29 @@ class Muxer:
     Args:
         most: frames after the first `most` are left out.
         container, options: as libavformat knows them; by default a faststart MP4.
+        first: at which frame of the film this begins.
     """
 
     def __init__(
         self,
-        path: Path,
+        path: Path | BinaryIO,
         fps: int,
         metadata: Mapping[str, str],
         most: int | None = None,
         container: str = "mp4",
         options: Mapping[str, str] | None = None,
+        first: int = 0,
     ) -> None:
         self._fps, self._most = fps, most
         self._film = av.open(
-            str(path), "w", format=container, options=dict(options or {"movflags": "+faststart", "fflags": "+bitexact"})
-        )
+            str(path) if isinstance(path, Path) else path, "w", format=container,
+            options=dict(options or {"movflags": "+faststart", "fflags": "+bitexact"}),
+        )  # fmt: skip
         self._film.metadata.update(metadata)
         self._stream: av.VideoStream | None = None
         self._headers: bytes | None = None
         self._parts = 0
-        self.frames = 0
+        self.frames = first
 
     def add(self, part: bytes) -> None:
         """The next segment; an empty one adds nothing. Raises EngineError where it is not what `encode` makes."""

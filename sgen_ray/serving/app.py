@@ -5,7 +5,21 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from sgen_ray import __version__
-from sgen_ray.serving import catalogue, content, health, observed, videos
+from sgen_ray.serving import (
+    catalogue,
+    content,
+    events,
+    health,
+    hls,
+    observed,
+    pictures,
+    reports,
+    session,
+    signed,
+    videos,
+    webhooks,
+)
+from sgen_ray.serving.guard import protect
 from sgen_ray.serving.limits import BodyLimit
 from sgen_ray.serving.openapi import describe
 from sgen_ray.serving.problems import handle_problems
@@ -16,9 +30,16 @@ from sgen_ray.telemetry.spans import of_requests
 
 ROUTERS = (
     videos.router,
+    events.router,
     content.router,
+    hls.router,
+    pictures.router,
+    reports.router,
     catalogue.router,
     health.router,
+    session.router,
+    signed.router,
+    webhooks.router,
     observed.router,
 )
 
@@ -28,6 +49,7 @@ def build_app(settings: Settings) -> FastAPI:
     app.state.service = Service(settings)
     app.add_middleware(BodyLimit, most=round(settings.max_body_mib * 2**20))
     handle_problems(app)
+    protect(app, settings)
     for router in ROUTERS:
         app.include_router(router)
     describe(app)

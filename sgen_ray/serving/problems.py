@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from sgen_ray.client.schema import ErrorAnswer, ErrorBody
-from sgen_ray.errors import JobError, PlanError, RequestError, SgenError, UnknownJob
+from sgen_ray.errors import JobError, PlanError, QuotaExceeded, RequestError, SgenError, UnknownJob
 
 _TYPES = {400: "invalid_request_error", 401: "authentication_error", 403: "permission_error", 404: "not_found_error",
           409: "conflict_error", 413: "invalid_request_error", 429: "rate_limit_error"}  # fmt: skip
@@ -42,6 +42,8 @@ class Problem(Exception):
 def problem_of(error: SgenError) -> Problem:
     """What a caller is told of an error of ours."""
     match error:
+        case QuotaExceeded():
+            return Problem(429, str(error), code=error.code, headers={"Retry-After": str(error.retry_after)})
         case UnknownJob():
             return Problem(404, str(error), code="not_found")
         case RequestError():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Annotated
 
@@ -10,20 +9,13 @@ from fastapi import Depends, Request
 
 from sgen_ray.jobs.artifacts import Artifacts
 from sgen_ray.jobs.jobs import Jobs
-from sgen_ray.jobs.records import Job, is_job
-from sgen_ray.jobs.states import JobState
+from sgen_ray.jobs.records import Job, Limits, is_job
 from sgen_ray.models.factory import load_factory
 from sgen_ray.protocols import ModelFactory
+from sgen_ray.serving.access import Access
+from sgen_ray.serving.access import Caller as Caller
 from sgen_ray.serving.problems import Problem
 from sgen_ray.serving.settings import Settings
-
-
-@dataclass(frozen=True)
-class Caller:
-    """Who asks: a tenant, by a key of theirs where keys are wanted."""
-
-    tenant: str = "local"
-    key: str | None = None
 
 
 class Service:
@@ -34,10 +26,14 @@ class Service:
 
     @cached_property
     def jobs(self) -> Jobs:
-        return Jobs(self.settings.url, self.settings.store)
+        return Jobs(self.settings.url, self.settings.store, limits=Limits(queued=self.settings.max_queue))
+
+    @cached_property
+    def access(self) -> Access:
+        return Access(self.settings, self.jobs)
 
     def artifacts(self, tenant: str) -> Artifacts:
-        return Artifacts(self.settings.store_of(tenant))
+        return Artifacts(self.jobs.store_of(tenant))
 
     def factory(self, model: str) -> ModelFactory:
         return _factory(model)
@@ -60,15 +56,6 @@ class Service:
             )
         return offered[name]
 
-    def admit(self, caller: Caller) -> None:
-        """Called before each job is submitted. Raises a Problem 429 where the queue is full."""
-        waiting = self.jobs.count()[JobState.QUEUED]
-        if waiting >= self.settings.max_queue:
-            raise Problem(
-                429, f"{waiting} films wait already; try again in a while", code="queue_full",
-                headers={"Retry-After": "30"},
-            )  # fmt: skip
-
 
 def unknown() -> Problem:
     return Problem(404, "there is no such video; GET /v1/videos lists yours", code="not_found", param="video_id")
@@ -85,7 +72,7 @@ def _service(request: Request) -> Service:
 
 
 def _caller(request: Request) -> Caller:
-    caller = request.state.caller = Caller()
+    caller = request.state.caller = _service(request).access.caller(request)
     return caller
 
 

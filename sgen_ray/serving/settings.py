@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from sgen_ray.errors import RequestError
 from sgen_ray.jobs.database import database_url
-from sgen_ray.paths import default_database, default_store, tenant_store
+from sgen_ray.paths import default_database, default_store
 from sgen_ray.request import MAX_PROMPT, MAX_SECONDS
 
 
@@ -27,6 +28,11 @@ class Settings(BaseModel):
         max_body_mib: of any request; max_picture_mib, max_picture_megapixels: of an uploaded picture.
         max_queue: jobs that may wait; more are refused until some are done.
         poll_after_ms: how soon clients are told to ask again.
+        host: where the service listens.
+        keys: whether requests need a key; "auto": unless it listens on loopback only. "off" elsewhere needs `insecure`.
+        secret: signs the page's sessions and media URLs; by default SGEN_SECRET, or one that the database keeps.
+        webhooks_private: they may go to private addresses, and by http.
+        cors: origins whose pages may use the API with a key of their own, like "https://films.example".
         log_format: of log lines; log_file: where they go, else to standard error of each process (`telemetry.logs`).
         metrics_token: the bearer token that GET /metrics wants; by default SGEN_METRICS_TOKEN, or none.
     """
@@ -50,9 +56,37 @@ class Settings(BaseModel):
     max_picture_megapixels: float = Field(25, gt=0)
     max_queue: int = Field(1000, ge=1)
     poll_after_ms: int = Field(1000, ge=50)
+    host: str = "127.0.0.1"
+    keys: Literal["auto", "required", "off"] = "auto"
+    insecure: bool = False
+    secret: str | None = Field(default_factory=lambda: os.environ.get("SGEN_SECRET"), repr=False, min_length=32)
+    webhooks_private: bool = False
+    cors: tuple[str, ...] = ()
+
     log_format: Literal["text", "json"] | None = None
     log_file: str | None = None
     metrics_token: str | None = Field(default_factory=lambda: os.environ.get("SGEN_METRICS_TOKEN") or None, repr=False)
+
+    @model_validator(mode="after")
+    def _no_open_house(self) -> Self:
+        if self.keys == "off" and not self.loopback and not self.insecure:
+            raise ValueError(
+                f"without keys anybody who reaches {self.host} could make films and see all of them; leave keys on,"
+                " listen on 127.0.0.1, or say insecure=true if something else keeps strangers out"
+            )
+        return self
+
+    @property
+    def loopback(self) -> bool:
+        """Only this machine can reach the service."""
+        try:
+            return ipaddress.ip_address(self.host.strip("[]")).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+    @property
+    def keys_wanted(self) -> bool:
+        return self.keys == "required" or (self.keys == "auto" and not self.loopback)
 
     @property
     def url(self) -> str:
@@ -63,10 +97,6 @@ class Settings(BaseModel):
     def offered(self) -> dict[str, str]:
         """Models by the names that requests have for them; nothing else is ever looked for on disk."""
         return {Path(model).name: model for model in dict.fromkeys((self.model, *self.models))}
-
-    def store_of(self, tenant: str) -> str:
-        """Where the artifacts of a tenant lie: nobody finds what another has made. "local" is the store itself."""
-        return tenant_store(self.store, tenant)
 
 
 def settings_of(values: dict[str, Any]) -> Settings:

@@ -160,7 +160,7 @@ def approve(
         return _told(service.jobs.approve(job.id, tenant=caller.tenant), service, response)
     if job.state is not JobState.AWAITING_APPROVAL:
         raise Problem(409, f"the video is {job.state} and does not wait for approval", code="conflict")
-    plan = plan_of_job(job, service.settings.store)
+    plan = plan_of_job(service.jobs, job, service.settings.store)
     order = rewritten_order(plan, _shots(sent.body.shots, service), **_limits(service))
     return _told(change_plan(service.jobs, job, order, store=service.settings.store), service, response)
 
@@ -175,7 +175,7 @@ def remix(
     key: Key = None,
 ) -> schema.Video:
     """The film with another prompt; its seed, and what it says of other shots, stay."""
-    plan = plan_of_job(service.job(video_id, caller), service.settings.store)
+    plan = plan_of_job(service.jobs, service.job(video_id, caller), service.settings.store)
     order = edit_order(plan, sent.body.shot, sent.body.prompt, **_limits(service))
     return _submitted(replace(order, kind=JobKind.REMIX, parent=video_id), service, caller, response, key)
 
@@ -186,9 +186,9 @@ def _source(
     """The plan of the film that is to be changed, by its id or as a file; and its job, where that is known."""
     if named is not None and "video" not in sent.files:
         job = service.job(named.id, caller)
-        return plan_of_job(job, service.settings.store), job.id
+        return plan_of_job(service.jobs, job, service.settings.store), job.id
     if named is None and "video" in sent.files:
-        plan = plan_of_upload(sent.files["video"], service.settings.store_of(caller.tenant), "video")
+        plan = plan_of_upload(sent.files["video"], service.jobs.store_of(caller.tenant), "video")
         if plan.request.model not in service.settings.offered.values():
             raise Problem(400, "the model that made the film is not offered here any more", param="video")
         return plan, None
@@ -200,7 +200,6 @@ def _submitted(
 ) -> schema.Video:
     if key is not None and not (key.isascii() and key.isprintable()):
         raise Problem(400, "an Idempotency-Key is plain ASCII", param="Idempotency-Key")
-    service.admit(caller)
     job = record(
         service.jobs, order, None, store=service.settings.store, engine=EngineConfig(), key=key, tenant=caller.tenant,
         approve=approve,
