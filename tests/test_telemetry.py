@@ -286,6 +286,11 @@ def test_metrics_are_for_who_knows_the_token(tmp_path: Path) -> None:
         assert client.get("/metrics", headers={"authorization": "Bearer a secret"}).status_code == 200
 
 
+def test_where_keys_are_wanted_metrics_want_a_token(tmp_path: Path) -> None:
+    with TestClient(build_app(Settings(store=str(tmp_path), database=None, keys="required"))) as client:
+        assert "SGEN_METRICS_TOKEN" in client.get("/metrics").json()["error"]["message"]
+
+
 def test_a_scrape_without_a_database_says_not_ready(tmp_path: Path) -> None:
     from sgen_ray.errors import DatabaseError
     from sgen_ray.telemetry.facts import Facts, scrape

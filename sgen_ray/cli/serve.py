@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 import threading
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -33,6 +34,12 @@ def serve(
         bool, typer.Option("--insecure", metavar="", help="With --keys off on another host: something else guards it.")
     ] = False,
     max_queue: Annotated[int, typer.Option(min=1, help="Films that may wait before more are refused.")] = 1000,
+    log_format: Annotated[
+        str | None, typer.Option(help="Log lines as text, or as json.", metavar="text|json", show_default="text")
+    ] = None,
+    log_file: Annotated[
+        Path | None, typer.Option(help="Where log lines go; by default into Ray's logs.", show_default=False)
+    ] = None,
     store: o.Store = None,
     database: o.Database = None,
 ) -> None:
@@ -47,6 +54,7 @@ def serve(
     from sgen_ray.models.factory import load_factory
     from sgen_ray.paths import default_database, default_store, writable_store
     from sgen_ray.serving.settings import settings_of
+    from sgen_ray.telemetry.logs import set_up
 
     settings = settings_of(
         {
@@ -63,8 +71,14 @@ def serve(
             "host": host,
             "keys": keys,
             "insecure": insecure,
+            "log_format": log_format,
+            "log_file": None if log_file is None else str(log_file.absolute()),
         }
     )
+    try:
+        set_up(settings.log_format, settings.log_file)  # and Ray's workers, by the environment
+    except (OSError, ValueError) as error:
+        raise RequestError(f"cannot set up logs: {error}") from error
     for name in settings.offered.values():
         load_factory(name)
     _ = settings.url

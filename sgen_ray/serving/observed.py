@@ -34,6 +34,8 @@ _GONE = 499
 @router.get("/metrics")
 def shown(request: Request, service: In) -> Response:
     token = service.settings.metrics_token
+    if token is None and service.settings.keys_wanted:
+        raise Problem(403, "where keys are wanted, metrics are too: set SGEN_METRICS_TOKEN", code="no_metrics_token")
     given = request.headers.get("authorization", "").removeprefix("Bearer ")
     if token is not None and not secrets.compare_digest(given.encode(), token.encode()):
         raise Problem(401, "metrics need the bearer token that SGEN_METRICS_TOKEN names", code="invalid_metrics_token")

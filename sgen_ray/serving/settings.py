@@ -34,6 +34,7 @@ class Settings(BaseModel):
         secret: signs the page's sessions and media URLs; by default SGEN_SECRET, or one that the database keeps.
         webhooks_private: they may go to private addresses, and by http.
         cors: origins whose pages may use the API with a key of their own, like "https://films.example".
+        log_format: of log lines; log_file: where they go, else to standard error of each process (`telemetry.logs`).
         metrics_token: the bearer token that GET /metrics wants; by default SGEN_METRICS_TOKEN, or none.
     """
 
@@ -62,6 +63,10 @@ class Settings(BaseModel):
     webhooks_private: bool = False
     cors: tuple[str, ...] = ()
 
+    log_format: Literal["text", "json"] | None = None
+    log_file: str | None = None
+    metrics_token: str | None = Field(default_factory=lambda: os.environ.get("SGEN_METRICS_TOKEN") or None, repr=False)
+
     @model_validator(mode="after")
     def _no_open_house(self) -> Self:
         if self.keys == "off" and not self.loopback and not self.insecure:
@@ -82,8 +87,6 @@ class Settings(BaseModel):
     @property
     def keys_wanted(self) -> bool:
         return self.keys == "required" or (self.keys == "auto" and not self.loopback)
-
-    metrics_token: str | None = Field(default_factory=lambda: os.environ.get("SGEN_METRICS_TOKEN") or None, repr=False)
 
     @property
     def url(self) -> str:

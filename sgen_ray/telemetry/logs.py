@@ -23,10 +23,9 @@ _LOGGERS = ("sgen_ray", "uvicorn", "opentelemetry", "py.warnings")
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
 
-def set_up(format: str | None = None, level: int = logging.INFO, stream: TextIO | None = None) -> None:
-    """Our log lines go to `stream`; by default to the end of the file that the environment names, else standard error.
-
-    format: by default as the environment says, else text. Several processes may write to one file: lines stay whole.
+def set_up(format: str | None = None, file: str | None = None, stream: TextIO | None = None) -> None:
+    """Our log lines go to the end of `file`, by default to standard error or `stream`. What is not given is as the
+    environment says. Processes that this one starts do the same; lines of several in one file stay whole.
 
     Raises:
         ValueError: there is no such format.
@@ -36,9 +35,10 @@ def set_up(format: str | None = None, level: int = logging.INFO, stream: TextIO 
     if format not in get_args(Format):
         raise ValueError(f"logs are text or json, not {format!r}; change --log-format or {FORMAT}")
     os.environ[FORMAT] = format
-    named = os.environ.get(FILE)
-    if stream is None and named:
-        handler: logging.StreamHandler[Any] = logging.FileHandler(named)
+    file = file or os.environ.get(FILE) or None
+    if stream is None and file is not None:
+        os.environ[FILE] = file
+        handler: logging.StreamHandler[Any] = logging.FileHandler(file)
     else:
         handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonLines() if format == "json" else TextLines())
@@ -46,7 +46,7 @@ def set_up(format: str | None = None, level: int = logging.INFO, stream: TextIO 
     for name in _LOGGERS:
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
-        logger.setLevel(level)
+        logger.setLevel(logging.INFO)
     for name in ("uvicorn.error", "uvicorn.access"):
         logging.getLogger(name).handlers, logging.getLogger(name).propagate = [], name == "uvicorn.error"
 
