@@ -5,9 +5,10 @@ from functools import partial
 from typing import Any
 
 import pytest
-from browser import ARGS, CHROMIUM, needs_chromium, served
+from browser import chromium, needs_chromium
 from fastapi import FastAPI
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
+from served import serving
 
 from sgen_ray.errors import RequestError
 from sgen_ray.serving import page
@@ -20,12 +21,10 @@ pytestmark = needs_chromium
 def view() -> Iterator[Page]:
     app = FastAPI()
     app.include_router(page.router)
-    with served(app) as address, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+    with serving(app) as address, chromium() as browser:
         view = browser.new_page()
         view.goto(f"{address}/page/{page.pages().version}/mark.svg")
         yield view
-        browser.close()
 
 
 def run(view: Page, module: str, expression: str, **values: Any) -> Any:

@@ -142,22 +142,21 @@ export function composer(view, made) {
 
   /** Puts the message where its cause is, as far as it tells. */
   function complain(error) {
-    problem.hidden = !error;
+    problem.hidden = true;
     for (const field of form.querySelectorAll(".options [aria-invalid]")) field.removeAttribute("aria-invalid");
     if (!error) return;
     const { message, param } = error;
     const shot = /shots?[ .](\d+)/.exec(`${param ?? ""} ${message}`);
     const field = form.querySelector(`.options #${CSS.escape(fieldOf(param, message))}`);
-    problem.textContent = message;
+    const onShot = !field && (shot || /prompt|seconds/.test(message));
+    problem.hidden = Boolean(onShot);
+    problem.textContent = onShot ? "" : message;
     if (field) {
       options.open = true;
       field.setAttribute("aria-invalid", "true");
       field.focus();
-    } else if (shot || /prompt|seconds/.test(message)) {
-      const number = shot ? Number(shot[1]) + (/^shots[.]/.test(param ?? "") ? 1 : 0) : 1;
-      editor.mark(number, message);
-      problem.hidden = true;
-      say(message);
+    } else if (onShot) {
+      editor.mark(shot ? Number(shot[1]) + (/^shots[.]/.test(param ?? "") ? 1 : 0) : 1, message);
     } else problem.scrollIntoView({ block: "nearest" });
   }
 

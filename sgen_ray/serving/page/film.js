@@ -85,6 +85,7 @@ export function filmView(view, first, { went, changed }) {
   }
 
   function screening() {
+    if (isOver(film) && film.state !== "completed") live?.(); // nothing more will come
     if (film.state === "completed" && !live && !screen.src) {
       write(veil, "");
       screen.controls = true;

@@ -23,15 +23,15 @@ export function playLive(video, id, ready = () => {}) {
   video.src = link;
   source.addEventListener(
     "sourceopen",
-    () => feed(source, id, stop.signal, ready).catch((error) => {
-      if (!stop.signal.aborted) console.warn("live playback ended:", error);
-    }),
+    () => {
+      URL.revokeObjectURL(link);
+      feed(source, id, stop.signal, ready).catch((error) => {
+        if (!stop.signal.aborted) console.warn("live playback ended:", error);
+      });
+    },
     { once: true },
   );
-  return () => {
-    stop.abort();
-    URL.revokeObjectURL(link);
-  };
+  return () => stop.abort();
 }
 
 async function feed(source, id, signal, ready) {
@@ -46,16 +46,22 @@ async function feed(source, id, signal, ready) {
     const { init, parts, ended } = readPlaylist(list);
     if (!buffer && init && parts.length) {
       const head = await bytes(id, init, signal);
+      if (!head) {
+        await pause(signal);
+        continue;
+      }
       buffer = source.addSourceBuffer(`video/mp4; codecs="${codecOf(head)}"`);
       await append(buffer, head);
     }
     for (const part of parts) {
       if (!buffer || have.has(part.name)) continue;
-      await append(buffer, await bytes(id, part.name, signal));
+      const data = await bytes(id, part.name, signal);
+      if (!data) break; // it is asked for again at the next look
+      await append(buffer, data);
       have.add(part.name);
       if (have.size === 1) ready();
     }
-    if (ended && buffer) {
+    if (ended && buffer && have.size === parts.length) {
       if (source.readyState === "open") source.endOfStream();
       return;
     }
@@ -95,15 +101,19 @@ function append(buffer, data) {
   });
 }
 
-async function text(id, name, signal) {
-  const answer = await fetch(address.live(id, name), { signal, credentials: "same-origin", cache: "no-store" });
-  return answer.ok ? answer.text() : null;
-}
+const text = (id, name, signal) => load(id, name, signal, "no-store", (answer) => answer.text());
+const bytes = (id, name, signal) =>
+  load(id, name, signal, "default", async (answer) => new Uint8Array(await answer.arrayBuffer()));
 
-async function bytes(id, name, signal) {
-  const answer = await fetch(address.live(id, name), { signal, credentials: "same-origin" });
-  if (!answer.ok) throw new Error(`${name}: ${answer.status}`);
-  return new Uint8Array(await answer.arrayBuffer());
+/** Null where it is not there yet, or the service does not answer just now. */
+async function load(id, name, signal, cache, read) {
+  try {
+    const answer = await fetch(address.live(id, name), { signal, cache, credentials: "same-origin" });
+    return answer.ok ? await read(answer) : null;
+  } catch (error) {
+    if (signal.aborted) throw error;
+    return null;
+  }
 }
 
 const pause = (signal) =>
