@@ -146,7 +146,7 @@ class Nodes:
 
     def _pod(self, name: str, command: str) -> str:
         """The first process: makes what a pod has, then becomes the container's command."""
-        lines = ["set -e", "ulimit -n 65536", "mount --make-rprivate /", f"hostname {name}"]
+        lines = ["set -e", "mount --make-rprivate /", f"hostname {name}"]
         lines += ["mount -t tmpfs -o mode=1777,size=4g tmpfs /mnt"]
         for folder in self._keep:
             if folder.is_relative_to("/tmp"):
