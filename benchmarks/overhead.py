@@ -29,6 +29,8 @@ from sgen_ray.types import Latents, Plan, Segment, Shot, Tokens, Video, VideoReq
 
 GOALS = {"efficiency": {"10": 0.95, "2": 0.90}, "overhead_ms": 50.0}
 WINDOW, OVERLAP = 32, 8
+START_WITHIN = 600.0
+"""Seconds for all renderers to start: some 65 MiB and a second of a core each."""
 # Latents of 16 channels, 64 x 64, as float32: a window of 32 latent frames has 8 MiB.
 GRID = Grid(width=512, height=512, fps=8, latent_channels=16, semantic_channels=1, semantic_height=1,
             semantic_width=1)  # fmt: skip
@@ -205,7 +207,7 @@ def run(model: Waiting, renderers: int, rounds: int) -> Run:
     stride = WINDOW - OVERLAP
     engine = EngineConfig(renderers=renderers, min_renderers=renderers, threads=1, device="cpu", window=WINDOW,
                           overlap=OVERLAP, segment=stride, namespace=f"overhead {model.seconds} {renderers}",
-                          start_timeout=900)  # fmt: skip
+                          start_timeout=START_WITHIN)  # fmt: skip
     ended: list[float] = []
 
     def on_event(event: Event) -> None:
@@ -226,7 +228,10 @@ def run(model: Waiting, renderers: int, rounds: int) -> Run:
         name = next(item["name"] for item in ray.util.list_named_actors(all_namespaces=True)
                     if item["namespace"] == engine.namespace and item["name"].startswith(PREFIX))  # fmt: skip
         pool = ray.get_actor(name, namespace=engine.namespace)
-        while ray.get(pool.ready.remote()) < renderers:
+        until = time.monotonic() + START_WITHIN
+        while (ready := ray.get(pool.ready.remote())) < renderers:
+            if time.monotonic() > until:
+                raise SystemExit(f"only {ready} of {renderers} renderers started within {START_WITHIN:g} s")
             time.sleep(0.5)
         video, wall = film(rounds * renderers, Path(second))
         ray.kill(pool)

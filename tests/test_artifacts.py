@@ -11,7 +11,12 @@ import pytest
 from sgen_ray.errors import OutputError
 from sgen_ray.jobs.arrays import arrays_from_bytes, arrays_to_bytes
 from sgen_ray.jobs.artifacts import Artifacts
+from sgen_ray.jobs.collect import collect
+from sgen_ray.jobs.jobs import Jobs
+from sgen_ray.jobs.manifest import Manifest
+from sgen_ray.jobs.states import JobState
 from sgen_ray.jobs.stores import store_of
+from sgen_ray.types import Shot, VideoRequest
 
 
 def only_file(folder: Path) -> Path:
@@ -175,3 +180,22 @@ def test_arrays_come_back_exactly_and_in_the_same_bytes() -> None:
     for name, array in arrays.items():
         assert back[name].dtype == array.dtype
         np.testing.assert_array_equal(back[name], array)
+
+
+def test_gc_on_s3(s3: str, tmp_path: Path) -> None:
+    """Whatever no job names goes, of its list of parts all stays, and a dry run touches nothing."""
+    store = s3.format(tmp_path.name)
+    artifacts, parts = Artifacts(store), Manifest("plan", ("kept",), ("segment",))
+    kept = {("plan", "plan"), ("window", "kept"), ("segment", "segment"), ("stats", "segment"), ("film", parts.name)}
+    for kind, name in kept | {("window", "lost"), ("plan", "lost"), ("stats", "lost")}:
+        artifacts.put(kind, name, parts.to_bytes() if kind == "film" else name.encode())
+    later = datetime.now(UTC) + timedelta(minutes=1)
+    with Jobs(f"sqlite:///{tmp_path}/jobs.db", store) as jobs:
+        job = jobs.submit(VideoRequest((Shot("a red car", 4),), 480, 240, 8), owner="worker")
+        assert job.lease is not None
+        jobs.advance(job.lease, JobState.RENDERING, film=parts.name)
+        told = collect(jobs, artifacts, later, timedelta(0), dry_run=True)
+        assert told.kinds() == {"window": (1, 4), "plan": (1, 4), "stats": (1, 4)}
+        assert artifacts.exists("window", "lost")
+        assert collect(jobs, artifacts, later, timedelta(0)).kinds() == told.kinds()
+    assert {(item.kind, item.fingerprint) for item in Artifacts(store).everything()} == kept

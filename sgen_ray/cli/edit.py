@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sgen_ray.cli import options as o
-from sgen_ray.windows import SEAMS
+from sgen_ray.cli.filming import MAKING, Making, film, makes_films
 
 Source = Annotated[
     str,
@@ -19,6 +19,7 @@ Source = Annotated[
 KeptPlan = Annotated[Path | None, typer.Option(help="Also write the new plan (.arrow).", show_default=False)]
 
 
+@makes_films
 def edit(
     source: Source,
     prompt: Annotated[str, typer.Argument(help="What the shot shall show instead.", show_default=False)],
@@ -27,17 +28,8 @@ def edit(
     fps: o.Fps = None,
     steps: o.OwnSteps = None,
     model: o.OwnModel = None,
-    renderers: o.Renderers = None,
-    seams: o.Seams = SEAMS,
-    store: o.Store = None,
-    database: o.Database = None,
-    output: o.Film = Path("film.mp4"),
     plan: KeptPlan = None,
-    sheet: o.Sheet = None,
-    timeline: o.Timeline = None,
-    live: o.Live = None,
-    json: o.Json = False,
-    quiet: o.Quiet = False,
+    making: Making = MAKING,
 ) -> None:
     """Give one shot of a film another prompt; the other shots stay as they are.
 
@@ -49,26 +41,25 @@ def edit(
     see the shot are rendered.
     """
     from sgen_ray import api
-    from sgen_ray.cli.filming import film
 
     film(
         lambda: api.edit_order(
-            source, shot, prompt, store=store, database=database, model=model, size=size, fps=fps, steps=steps
+            source,
+            shot,
+            prompt,
+            store=making.store,
+            database=making.database,
+            model=model,
+            size=size,
+            fps=fps,
+            steps=steps,
         ),
-        output,
-        store=store,
-        database=database,
-        renderers=renderers,
-        seams=seams,
-        sheet=sheet,
-        timeline=timeline,
-        live=live,
-        plan=plan,
-        json=json,
-        quiet=quiet,
+        making,
+        plan,
     )
 
 
+@makes_films
 def extend(
     source: Source,
     prompt: Annotated[
@@ -79,17 +70,8 @@ def extend(
     fps: o.Fps = None,
     steps: o.OwnSteps = None,
     model: o.OwnModel = None,
-    renderers: o.Renderers = None,
-    seams: o.Seams = SEAMS,
-    store: o.Store = None,
-    database: o.Database = None,
-    output: o.Film = Path("film.mp4"),
     plan: KeptPlan = None,
-    sheet: o.Sheet = None,
-    timeline: o.Timeline = None,
-    live: o.Live = None,
-    json: o.Json = False,
-    quiet: o.Quiet = False,
+    making: Making = MAKING,
 ) -> None:
     """Make a film longer, by a new shot or by more of its last one.
 
@@ -98,21 +80,19 @@ def extend(
     sgen extend plan.arrow --seconds 20 -o longer.mp4
     """
     from sgen_ray import api
-    from sgen_ray.cli.filming import film
 
     film(
         lambda: api.extend_order(
-            source, seconds, prompt, store=store, database=database, model=model, size=size, fps=fps, steps=steps
+            source,
+            seconds,
+            prompt,
+            store=making.store,
+            database=making.database,
+            model=model,
+            size=size,
+            fps=fps,
+            steps=steps,
         ),
-        output,
-        store=store,
-        database=database,
-        renderers=renderers,
-        seams=seams,
-        sheet=sheet,
-        timeline=timeline,
-        live=live,
-        plan=plan,
-        json=json,
-        quiet=quiet,
+        making,
+        plan,
     )

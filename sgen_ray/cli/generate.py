@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from sgen_ray.cli import options as o
+from sgen_ray.cli.filming import MAKING, Making, film, makes_films
 from sgen_ray.types import VideoRequest
-from sgen_ray.windows import SEAMS
 
 
+@makes_films
 def generate(
     prompt: o.Prompt = None,
     shots: o.Shots = None,
@@ -22,18 +21,7 @@ def generate(
     guidance: o.Guidance = VideoRequest.guidance,
     negative: o.Negative = VideoRequest.negative_prompt,
     model: o.Model = VideoRequest.model,
-    renderers: o.Renderers = None,
-    seams: o.Seams = SEAMS,
-    store: o.Store = None,
-    database: o.Database = None,
-    output: o.Film = Path("film.mp4"),
-    sheet: o.Sheet = None,
-    thumbnail: o.Thumbnail = None,
-    spritesheet: o.Spritesheet = None,
-    timeline: o.Timeline = None,
-    live: o.Live = None,
-    json: o.Json = False,
-    quiet: o.Quiet = False,
+    making: Making = MAKING,
 ) -> None:
     """Make a film from a prompt or a storyboard.
 
@@ -46,7 +34,6 @@ def generate(
     sgen generate "a horse running in a meadow" --image horse.png -o horse.mp4
     """
     from sgen_ray import api
-    from sgen_ray.cli.filming import film
 
     film(
         lambda: api.place_order(
@@ -63,6 +50,5 @@ def generate(
             negative_prompt=negative,
             model=model,
         ),
-        output, store=store, database=database, renderers=renderers, seams=seams, sheet=sheet, thumbnail=thumbnail,
-        spritesheet=spritesheet, timeline=timeline, live=live, json=json, quiet=quiet,
-    )  # fmt: skip
+        making,
+    )

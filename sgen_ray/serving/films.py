@@ -19,7 +19,7 @@ HAND_BACK_WITHIN = 25.0
 
 
 class Films:
-    """One process of workers, which delivers webhooks too; it answers nobody, and the end of its deployment stops it."""
+    """One process of workers, which delivers webhooks too. It answers nobody; its deployment stops it."""
 
     def __init__(self, settings: Settings) -> None:
         set_up(settings.log_format, settings.log_file)
