@@ -18,6 +18,7 @@ from sgen_ray.cli.info import info
 from sgen_ray.cli.jobs import cancel, jobs, resume, status, worker
 from sgen_ray.cli.plan import plan
 from sgen_ray.cli.render import render
+from sgen_ray.cli.serve import serve
 from sgen_ray.cli.submit import approve, download, submit, watch
 from sgen_ray.cli.train import pack, train
 from sgen_ray.cli.world import world
@@ -38,6 +39,7 @@ COMMANDS = (
     download,
     batch,
     worker,
+    serve,
     gc,
     info,
     world,
