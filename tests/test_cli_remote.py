@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,11 +56,13 @@ def worker(tmp_path: Path, jobs: Jobs, pause: float = 0.0) -> threading.Thread:
     """Makes the next film that somebody asks for."""
 
     def make() -> None:
-        while not jobs.count()[JobState.QUEUED]:
-            threading.Event().wait(0.05)
-        film(tmp_path / "store", jobs, pause=pause)
+        for _ in range(600):
+            if jobs.count()[JobState.QUEUED]:
+                film(tmp_path / "store", jobs, pause=pause)
+                return
+            time.sleep(0.05)
 
-    thread = threading.Thread(target=make)
+    thread = threading.Thread(target=make, daemon=True)
     thread.start()
     return thread
 

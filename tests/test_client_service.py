@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from flaky import Cut, Flaky
 from served import serving
+from service import Place, toy_place
 
 from sgen_ray.cli.main import main
 from sgen_ray.client import AsyncClient, Client, Conflict, NotFound, Retries
@@ -19,7 +20,6 @@ from sgen_ray.jobs.plan_file import read_plan
 from sgen_ray.media.probe import probe
 
 pytest.importorskip("service", reason="comes with the branch of the service's routes")
-from service import Place, toy_place
 
 ROOT = Path(__file__).parent.parent
 QUICK = Retries(attempts=4, first=0.001, longest=0.004)
