@@ -19,7 +19,9 @@ class Films:
 
     def __init__(self, settings: Settings) -> None:
         self._jobs = Jobs(settings.url, settings.store)
-        engine = EngineConfig(renderers=settings.renderers, max_renderers=settings.max_renderers)
+        engine = EngineConfig(
+            renderers=settings.renderers, max_renderers=settings.max_renderers, device=settings.device
+        )
         self._worker = Worker(self._jobs, settings.store, engine)
         self._worker.start(settings.films)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -22,6 +22,7 @@ class Settings(BaseModel):
             by the folder's own name.
         replicas: processes that answer HTTP; workers: processes that make films; films: how many each makes at once.
         renderers: of one film at most; max_renderers: of all, where the cluster may grow; None: by the machine.
+        device: where models run; "auto" is a GPU for each renderer where there are some.
         max_seconds, max_prompt, max_shots: of a film, a prompt in characters, a storyboard.
         max_body_mib: of any request; max_picture_mib, max_picture_megapixels: of an uploaded picture.
         max_queue: jobs that may wait; more are refused until some are done.
@@ -39,6 +40,7 @@ class Settings(BaseModel):
     films: int = Field(4, ge=1)
     renderers: int | None = Field(None, ge=1)
     max_renderers: int | None = Field(None, ge=1)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
     max_seconds: float = Field(MAX_SECONDS, ge=1, le=MAX_SECONDS)
     max_prompt: int = Field(MAX_PROMPT, ge=1, le=MAX_PROMPT)
     max_shots: int = Field(100, ge=1)
