@@ -25,7 +25,7 @@ FILM = {"prompt": "a red car", "seconds": 2, "size": "64x32", "steps": 2, "plan_
 def chosen(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     folder = tmp_path_factory.mktemp("service")
     model = micro_model(folder)
-    return Settings(store=str(folder / "store"), model=str(model), films=1, renderers=1, replicas=2)
+    return Settings(store=str(folder / "store"), model=str(model), device="cpu", films=1, renderers=1)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,8 @@ def until(true: Callable[[], bool], within: float = 60) -> bool:
 def test_a_film_and_its_files(client: httpx.Client, chosen: Settings) -> None:
     assert until(lambda: client.get("/readyz").status_code == 200)
     video = client.post("/v1/videos", data={name: str(value) for name, value in FILM.items()}).json()
-    assert ended(client, video["id"])["status"] == "completed"
+    video = ended(client, video["id"])
+    assert video["status"] == "completed", video["error"]
     assert client.get(f"/v1/videos/{video['id']}/content").content[4:8] == b"ftyp"
     assert client.get("/v1/models").json()["data"][0]["id"] == Path(chosen.model).name
 
