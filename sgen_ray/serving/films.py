@@ -18,7 +18,8 @@ HAND_BACK_WITHIN = 25.0
 
 
 class Films:
-    """One process of workers, which delivers webhooks too; it answers nobody, and is told to stop by the end of its deployment."""
+    """One process of workers, which delivers webhooks too; it answers nobody, and is told to stop by the end of its
+    deployment."""
 
     def __init__(self, settings: Settings) -> None:
         self._jobs = Jobs(settings.url, settings.store)
