@@ -1,4 +1,4 @@
-"""What open event streams cost the process that serves them: CPU and memory with 0, 1 and many of them on jobs that wait.
+"""What open event streams cost the process that serves them: CPU and memory with none, one and many, on jobs that wait.
 
 python benchmarks/streams.py --streams 200 --jobs 20 --seconds 20
 """
@@ -89,9 +89,8 @@ def main() -> None:
             server.wait()
     print(f"{'streams':>8} {'open s':>8} {'CPU':>8} {'MiB':>8} {'threads':>8}")
     for row in rows:
-        print(
-            f"{row['streams']:>8} {row['open_s']:>8.2f} {row['cpu']:>8.1%} {row['memory_mib']:>8.0f} {row['threads']:>8}"
-        )
+        figures = f"{row['open_s']:>8.2f} {row['cpu']:>8.1%} {row['memory_mib']:>8.0f} {row['threads']:>8}"
+        print(f"{row['streams']:>8} {figures}")
     if wishes.json:
         wishes.json.write_text(json.dumps(rows, indent=2))
 
