@@ -18,6 +18,7 @@ from sgen_ray.client.schema import Event
 from sgen_ray.engine import news
 from sgen_ray.jobs.jobs import Jobs
 from sgen_ray.jobs.records import Job
+from sgen_ray.serving import events
 
 
 @pytest.fixture
@@ -176,3 +177,15 @@ def test_steps_of_a_dead_worker_are_not_told_of_a_job_that_waits(client: httpx.C
     later.start()
     assert "steps" not in [event.type for event in all_events(client, job)]
     later.join()
+
+
+def test_who_comes_during_a_look_gets_nothing_of_it_that_leaves_a_gap(jobs: Jobs, tmp_path: Path) -> None:
+    job = film(tmp_path, jobs, toy_model.request())
+    follower = events.Follower(jobs, news.News())
+    late, early = events.Stream(2), events.Stream(6)
+    follower._streams[job.id] = {early}
+    found = events.look(jobs, news.News(), {job.id: early.sent})
+    follower._streams[job.id].add(late)
+    follower._hand_out(job.id, 6, found)
+    assert (late.sent, late.queue.empty()) == (2, True)
+    assert early.sent == len(jobs.events(job.id))

@@ -108,15 +108,17 @@ class Follower:
                 except Exception:
                     log.exception("events were not read; the next look may do better")
                 else:
-                    for job in after:
-                        self._hand_out(job, found)
+                    for job, looked_after in after.items():
+                        self._hand_out(job, looked_after, found)
                 await asyncio.sleep(TICK)
         finally:
             self._task = None
 
-    def _hand_out(self, job: str, found: Look) -> None:
+    def _hand_out(self, job: str, after: int, found: Look) -> None:
         standing = found.standings.get(job)
         for stream in list(self._streams.get(job, ())):
+            if stream.sent < after:  # came while the look was on its way, which did not look so far back
+                continue
             if standing is None:
                 self._end(job, stream, "deleted")
                 continue
