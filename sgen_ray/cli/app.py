@@ -19,6 +19,7 @@ from sgen_ray.cli.jobs import cancel, jobs, resume, status, worker
 from sgen_ray.cli.keys import keys
 from sgen_ray.cli.plan import plan
 from sgen_ray.cli.render import render
+from sgen_ray.cli.serve import serve
 from sgen_ray.cli.train import pack, train
 from sgen_ray.cli.webhooks import webhooks
 from sgen_ray.cli.world import world
@@ -35,6 +36,7 @@ COMMANDS = (
     cancel,
     batch,
     worker,
+    serve,
     gc,
     info,
     world,

@@ -12,8 +12,8 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -276,3 +276,15 @@ def _death(error: BaseException) -> WorkerDied:
     if "node" in text and ("died" in text or "terminated" in text) and "exit detail" not in text:
         return WorkerTaken("its machine went away")
     return WorkerDied("its process was killed, ran out of memory or crashed")
+
+
+@contextmanager
+def connected(address: str | None = None, object_store_mib: int = 300) -> Iterator[None]:
+    """Ray for whoever needs it beside films: the cluster at the address, or one of our own that ends with the context.
+    Raises EngineError as `RayRuntime`."""
+    runtime = RayRuntime(address, object_store_mib)
+    try:
+        runtime._connect()
+        yield
+    finally:
+        runtime.close()
