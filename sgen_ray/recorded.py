@@ -38,6 +38,8 @@ from sgen_ray.journal import Journal
 from sgen_ray.models.factory import load_factory
 from sgen_ray.orders import Order
 from sgen_ray.paths import LOCAL
+from sgen_ray.telemetry.context import carried
+from sgen_ray.telemetry.film import error_kind, making
 from sgen_ray.types import Video
 
 _OF_THE_PROCESS = ("in_process", "address", "object_store_mib", "start_timeout")
@@ -88,7 +90,7 @@ def record(
         plan=names.get("plan"),
         held=names.get("held"),
         output=None if output is None else str(output.absolute()),
-        engine=_settings(engine),
+        engine=_settings(engine) | carried(),
         owner=owner,
         tenant=tenant,
         approve=approve,
@@ -202,8 +204,12 @@ def fill(
     if job.tenant != LOCAL:
         engine = replace(engine, tenant=job.tenant, share=jobs.tenant(job.tenant).share)
     try:
-        with Keeper(jobs, lease) as keeper, Journal(jobs, job, News(engine.namespace)) as journal:
-            tell = _Teller(keeper, journal, on_event)
+        with (
+            making(job, on_event) as watcher,
+            Keeper(jobs, lease) as keeper,
+            Journal(jobs, job, News(engine.namespace)) as journal,
+        ):
+            tell = _Teller(keeper, journal, watcher)
             if job.approve:
                 make_plan(
                     order.request, order.factory, store=store, held=order.held, engine=engine, on_event=tell,
@@ -216,6 +222,7 @@ def fill(
                 )  # fmt: skip
                 if job.output is None:
                     Artifacts(store).put_file("video", tell.film, output)
+                watcher.video = video
         if job.approve:
             keeper.insist(lambda: jobs.advance(lease, JobState.AWAITING_APPROVAL))
             return None
@@ -245,7 +252,7 @@ def fill(
 
 def fail(jobs: Jobs, lease: Lease, error: SgenError) -> None:
     """The job failed by something that a person can mend; its kind is the error's own."""
-    jobs.fail(lease, type(error).__name__.removesuffix("Error").lower(), str(error))
+    jobs.fail(lease, error_kind(error), str(error))
 
 
 class _Teller:

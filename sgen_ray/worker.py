@@ -17,8 +17,10 @@ from sgen_ray.jobs.jobs import Jobs
 from sgen_ray.jobs.owner import this_owner
 from sgen_ray.jobs.presence import Presence
 from sgen_ray.jobs.records import Job
+from sgen_ray.jobs.states import JobState
 from sgen_ray.paths import space_for, writable_file
 from sgen_ray.recorded import engine_of, fail, fill, order_of
+from sgen_ray.telemetry.film import count_end, error_kind
 
 POLL = 1.0
 """Seconds between two looks into an empty queue."""
@@ -75,11 +77,12 @@ class Worker:
             while not self._stopped.is_set():
                 presence.tell()
                 self._jobs.reap()
-                self._jobs.expire()
-                job = self._jobs.claim(self._owner)
-                if job is not None:
+                for job in self._jobs.expire():
+                    count_end(job.state, job.error.kind if job.error else "")
+                claimed = self._jobs.claim(self._owner)
+                if claimed is not None:
                     taken += 1
-                    self._make(job, workshop, presence)
+                    self._make(claimed, workshop, presence)
                 elif once:
                     break
                 else:
@@ -123,6 +126,7 @@ class Worker:
                         writable_file(output, (".mp4",), space_for(job.request))
                 except SgenError as error:
                     fail(self._jobs, lease, error)
+                    count_end(JobState.FAILED, error_kind(error))
                     return
                 runtime = open_until_made.enter_context(workshop.place())
                 fill(

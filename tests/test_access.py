@@ -22,7 +22,6 @@ from sgen_ray.serving.guard import is_cross_site, is_strange
 from sgen_ray.serving.problems import handle_problems
 from sgen_ray.serving.service import By, In, Service
 from sgen_ray.serving.settings import Settings
-from sgen_ray.serving.signed import query_of
 from sgen_ray.serving.tokens import SESSION, Signed, Tokens
 from sgen_ray.types import Shot, VideoRequest
 
@@ -371,16 +370,6 @@ TOKENS = Tokens(SECRET)
 @given(st.text(), st.text())
 def test_no_text_is_a_signature(expires: str, signature: str) -> None:
     assert TOKENS.verify("job_1", expires, signature, 0) is None
-
-
-def test_playlists_pass_the_signature_on(app: FastAPI) -> None:
-    from starlette.requests import Request
-
-    def request(query: bytes) -> Request:
-        return Request({"type": "http", "query_string": query, "headers": []})
-
-    assert query_of(request(b"expires=5&signature=a%26b&x=1")) == "?expires=5&signature=a%26b"
-    assert query_of(request(b"expires=5")) == query_of(request(b"")) == ""
 
 
 def test_every_answer_has_the_headers(client: TestClient, service: Service) -> None:

@@ -120,6 +120,20 @@ def test_the_same_key_is_the_same_job(jobs: Jobs) -> None:
             jobs.submit(**{"request": REQUEST, "idempotency_key": "k", **options})  # type: ignore[arg-type]
 
 
+def test_how_long_the_oldest_waits(jobs: Jobs, clock: Clock) -> None:
+    assert jobs.waiting_seconds() == 0
+    jobs.submit(REQUEST)
+    clock.pass_by(seconds=30)
+    jobs.submit(REQUEST)
+    clock.pass_by(seconds=10)
+    assert jobs.waiting_seconds() == pytest.approx(40, abs=0.01)
+    job = claimed(jobs)
+    assert jobs.waiting_seconds() == pytest.approx(10, abs=0.01)
+    assert job.lease is not None
+    jobs.release(job.lease)
+    assert jobs.waiting_seconds() == pytest.approx(10, abs=0.01)
+
+
 def test_others_jobs_do_not_exist(jobs: Jobs) -> None:
     job = jobs.submit(REQUEST, tenant="a")
     assert jobs.get(job.id, tenant="a") == job

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from sgen_ray.engine.machine import Machine
-from sgen_ray.engine.messages import Granted, JobSpec, Kind, Loss, Need, PoolSpec, Wish
-from sgen_ray.engine.pool import CLEAR_WITHIN, Pool
+from sgen_ray.engine.messages import Granted, JobSpec, Kind, Loss, Need, PoolSpec, Wish, Workforce
+from sgen_ray.engine.pool import CLEAR_WITHIN, Pool, pools_here
 from sgen_ray.engine.runtime import Call, Demand, WorkerDied
 from sgen_ray.errors import EngineError, ModelError
 
@@ -157,6 +157,21 @@ def test_workers_stay_warm_and_go_when_nobody_comes() -> None:
     runtime.now = 119
     shared.tick()
     assert runtime.alive == 0 and shared.over
+
+
+def test_a_pool_tells_its_workforce() -> None:
+    runtime = Still()
+    shared = pool(runtime, idle=60.0)
+    assert shared in pools_here
+    assert shared.workforce()["renderer"] == Workforce(wanted=0, ready=0, lent=0)
+    ask(shared, "a", 3, limit=3)
+    assert shared.workforce()["renderer"] == Workforce(wanted=3, ready=0, lent=0)
+    held = ids(ask(shared, "a", 2, limit=3))
+    assert shared.workforce() == {"planner": Workforce(0, 0, 0), "renderer": Workforce(3, 3, len(held))}
+    shared.leave("a", frozenset(held))
+    runtime.now = 61
+    shared.tick()
+    assert shared.workforce()["renderer"] == Workforce(wanted=0, ready=0, lent=0)
 
 
 def test_the_least_stay() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 import threading
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -27,6 +28,12 @@ def serve(
     renderers: o.Renderers = None,
     max_seconds: Annotated[float, typer.Option(help="The longest film that may be asked for.")] = 1200,
     max_queue: Annotated[int, typer.Option(min=1, help="Films that may wait before more are refused.")] = 1000,
+    log_format: Annotated[
+        str | None, typer.Option(help="Log lines as text, or as json.", metavar="text|json", show_default="text")
+    ] = None,
+    log_file: Annotated[
+        Path | None, typer.Option(help="Where log lines go; by default into Ray's logs.", show_default=False)
+    ] = None,
     store: o.Store = None,
     database: o.Database = None,
 ) -> None:
@@ -41,6 +48,7 @@ def serve(
     from sgen_ray.models.factory import load_factory
     from sgen_ray.paths import default_database, default_store, writable_store
     from sgen_ray.serving.settings import settings_of
+    from sgen_ray.telemetry.logs import set_up
 
     settings = settings_of(
         {
@@ -54,8 +62,14 @@ def serve(
             "renderers": renderers,
             "max_seconds": max_seconds,
             "max_queue": max_queue,
+            "log_format": log_format,
+            "log_file": None if log_file is None else str(log_file.absolute()),
         }
     )
+    try:
+        set_up(settings.log_format, settings.log_file)  # and Ray's workers, by the environment
+    except (OSError, ValueError) as error:
+        raise RequestError(f"cannot set up logs: {error}") from error
     for name in settings.offered.values():
         load_factory(name)
     _ = settings.url

@@ -189,7 +189,9 @@ class RayRuntime:
 
         if not self._connected and not ray.is_initialized():
             before = set(psutil.Process().children())
-            quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+            quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+            if os.environ.get("SGEN_LOG_FORMAT") == "json":  # telemetry.logs
+                quiet["logging_config"] = ray.LoggingConfig(encoding="JSON", log_level="INFO")
             try:
                 if self._address is None:
                     _let_workers_import_us()

@@ -16,7 +16,7 @@ from typing import Any
 
 from sgen_ray.engine.cluster import RayCall, RayRuntime
 from sgen_ray.engine.crew import TICK
-from sgen_ray.engine.messages import Granted, JobSpec, PoolSpec, Wish
+from sgen_ray.engine.messages import Granted, JobSpec, PoolSpec, Wish, Workforce
 from sgen_ray.engine.pool import Pool
 from sgen_ray.engine.runtime import Call, WorkerDied
 
@@ -46,6 +46,9 @@ class Controller:
 
     def ready(self) -> int:
         return self._pool.ready
+
+    def workforce(self) -> dict[str, Workforce]:
+        return self._pool.workforce()
 
     def pid(self) -> int:
         return os.getpid()
@@ -114,6 +117,25 @@ class SharedPool:
         actor = ray.remote(Controller).options(name=name, namespace=spec.namespace, **options)
         self._handle = actor.remote(spec)
         return self._handle
+
+
+def workforces(patience: float = 2.0) -> dict[str, dict[str, Workforce]]:
+    """The pools of the cluster that this process is connected to, each by its name and the version's hash; but for
+    those that do not answer within `patience` seconds."""
+    import ray
+
+    asked = {}
+    for item in ray.util.list_named_actors(all_namespaces=True):
+        if item["name"].startswith(f"{PREFIX}:"):
+            with suppress(ValueError):  # it has just ended
+                asked[ray.get_actor(item["name"], namespace=item["namespace"]).workforce.remote()] = item["name"]
+    if not asked:
+        return {}
+    found = {}
+    for answer in ray.wait(list(asked), num_returns=len(asked), timeout=patience)[0]:
+        with suppress(Exception):  # likewise
+            found[asked[answer].removeprefix(f"{PREFIX}:")] = ray.get(answer)
+    return found
 
 
 class _Answer(RayCall):

@@ -89,6 +89,16 @@ class WindowFinished:
 
 
 @dataclass(frozen=True)
+class CallFinished:
+    """A worker's call about a window or segment, or the plan, has just ended, after `seconds` of its worker's time."""
+
+    phase: Phase
+    index: int
+    worker: int
+    seconds: float
+
+
+@dataclass(frozen=True)
 class SegmentEncoded:
     """Decoded, encoded and stored; `done` of `total` segments are there now."""
 
@@ -125,6 +135,7 @@ Event = (
     | PlanStep
     | WindowStep
     | WindowFinished
+    | CallFinished
     | SegmentEncoded
     | WorkerLost
     | FilmFinished

@@ -110,3 +110,15 @@ class Granted:
     ready: Mapping[str, int] = field(default_factory=dict)
     failed: Mapping[str, Exception] = field(default_factory=dict)
     news: tuple[Trouble, ...] = ()
+
+
+@dataclass(frozen=True)
+class Workforce:
+    """Workers of one kind in a pool: how many there are to be, have loaded their model, and are lent to jobs."""
+
+    wanted: int
+    ready: int
+    lent: int
+
+    def __add__(self, other: Workforce) -> Workforce:
+        return Workforce(self.wanted + other.wanted, self.ready + other.ready, self.lent + other.lent)

@@ -11,10 +11,11 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from sgen_ray.engine.messages import Granted, Held, JobSpec, Loss, Need, PoolSpec, Trouble, Wish
+from sgen_ray.engine.messages import Granted, Held, JobSpec, Loss, Need, PoolSpec, Trouble, Wish, Workforce
 from sgen_ray.engine.policy import Claim, Ledger, RetryPolicy, idle_too_long, shares, sizes
 from sgen_ray.engine.runtime import Call, Runtime, Worker, WorkerDied
 from sgen_ray.errors import EngineError, SgenError
@@ -24,6 +25,10 @@ CLEAR_WITHIN = 5.0
 
 DRAINS_EVERY = 1.0
 """Seconds between two looks at which machines are about to go."""
+
+
+pools_here: weakref.WeakSet[Pool] = weakref.WeakSet()
+"""Pools of this process that jobs share, for whoever wants to know how large they are."""
 
 
 @dataclass(eq=False)
@@ -72,10 +77,13 @@ class Pool:
         self._tenants, self._served = Ledger(), Ledger()
         self._failed: dict[str, Exception] = {}
         self._deaths: dict[str, int] = {}
+        self._wanted: dict[str, int] = {}
         self._limit = 0
         self._ceiling: int | None = None  # less than the limit where memory ran out
         self._retired = False
         self._told = self._looked = self._used = clock()
+        if spec.name:
+            pools_here.add(self)
 
     # What jobs say.
 
@@ -130,6 +138,10 @@ class Pool:
                     self._end(member)
 
     @property
+    def name(self) -> str:
+        return self._spec.name
+
+    @property
     def over(self) -> bool:
         """Nobody uses it, and nobody will be slower without it."""
         with self._lock:
@@ -142,6 +154,18 @@ class Pool:
         """Workers that have loaded their model, of all kinds."""
         with self._lock:
             return sum(member.ready for member in self._members)
+
+    def workforce(self) -> dict[str, Workforce]:
+        """Its workers, by kind."""
+        with self._lock:
+            return {
+                kind: Workforce(
+                    self._wanted.get(kind, 0),
+                    sum(member.ready for member in self._of(kind)),
+                    sum(member.job is not None for member in self._of(kind)),
+                )
+                for kind in self._spec.kinds
+            }
 
     def calls(self) -> list[Call]:
         """What ends of itself and changes what can be lent."""
@@ -285,7 +309,7 @@ class Pool:
                 if member.free and idle_too_long(now - member.since, patience, present[kind], soon[kind]):
                     self._end(member)
                     present[kind] -= 1
-        wanted = sizes(soon, present, limit, self._spec.exclusive)
+        wanted = self._wanted = sizes(soon, present, limit, self._spec.exclusive)
         for kind in self._spec.kinds:
             surplus = present[kind] - wanted[kind]
             # First those without work, then those that load: a busy one would have to end its window.

@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sgen_ray.engine.events import Event, OnEvent, Phase, PhaseFinished, PhaseStarted
+from sgen_ray.engine.events import CallFinished, Event, OnEvent, Phase, PhaseFinished, PhaseStarted
 from sgen_ray.engine.machine import tree_memory
 from sgen_ray.types import Span
 
@@ -67,6 +67,7 @@ class Watch:
         self.timeline.append(Span(phase, index, worker, max(0.0, end - seconds), end))
         self.begin(phase)
         self._span(phase, now - seconds, now)
+        self.tell(CallFinished(phase, index, worker, seconds))
 
     def finished(self, phase: Phase) -> None:
         start, stop = self._spans[phase]

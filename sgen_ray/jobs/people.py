@@ -144,6 +144,13 @@ class ForPeople(Opened):
             found = {JobState(state): number for state, number in connection.execute(query)}
         return {state: found.get(state, 0) for state in JobState}
 
+    def waiting_seconds(self) -> float:
+        """How long the job that waits longest for a worker has done so; 0 where none waits."""
+        query = sa.select(sa.func.min(jobs.c.updated)).where(jobs.c.state == JobState.QUEUED)
+        with self._db.read() as connection:
+            oldest: datetime | None = connection.scalar(query)
+        return 0.0 if oldest is None else max(0.0, (self._clock() - oldest).total_seconds())
+
     def request_cancel(self, job_id: str, *, tenant: str | None = None) -> Job:
         """Cancelled at once where nobody works on it; else its worker is told by its next write.
 

@@ -11,6 +11,7 @@ from sgen_ray.serving import (
     events,
     health,
     hls,
+    observed,
     page,
     pictures,
     reports,
@@ -25,6 +26,8 @@ from sgen_ray.serving.openapi import describe
 from sgen_ray.serving.problems import handle_problems
 from sgen_ray.serving.service import Service
 from sgen_ray.serving.settings import Settings
+from sgen_ray.telemetry import metrics
+from sgen_ray.telemetry.spans import of_requests
 
 ROUTERS = (
     videos.router,
@@ -38,12 +41,13 @@ ROUTERS = (
     session.router,
     signed.router,
     webhooks.router,
+    observed.router,
     page.router,
 )
 
 
 def build_app(settings: Settings) -> FastAPI:
-    app = FastAPI(title="sgen-ray", version=__version__)
+    app = FastAPI(title="sgen-ray", version=__version__, telemetry=of_requests(observed.PROBES))
     app.state.service = Service(settings)
     app.add_middleware(BodyLimit, most=round(settings.max_body_mib * 2**20))
     handle_problems(app)
@@ -51,4 +55,6 @@ def build_app(settings: Settings) -> FastAPI:
     for router in ROUTERS:
         app.include_router(router)
     describe(app)
+    metrics.begin()
+    app.add_middleware(observed.Observed)  # the last added is the outermost
     return app

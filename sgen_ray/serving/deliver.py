@@ -23,6 +23,7 @@ from sgen_ray.jobs.jobs import Jobs
 from sgen_ray.jobs.records import utc_now
 from sgen_ray.jobs.webhooks import Delivery, Endpoint
 from sgen_ray.serving.addresses import Refused, check_url, resolve
+from sgen_ray.telemetry.metrics import WEBHOOKS
 
 LONGEST = 20.0
 """Seconds for one try, in all."""
@@ -68,8 +69,11 @@ def deliver_due(jobs: Jobs, *, private: bool = False, clock: Callable[[], dateti
     for (delivery, _), answer in zip(batch, asyncio.run(all_of_them()), strict=True):
         if answer.taken:
             jobs.delivered(delivery, answer.text)
+            WEBHOOKS.count(outcome="delivered")
         else:
-            jobs.not_delivered(delivery, answer.text, None if answer.gone else next_try(delivery, clock()))
+            again = None if answer.gone else next_try(delivery, clock())
+            jobs.not_delivered(delivery, answer.text, again)
+            WEBHOOKS.count(outcome="given_up" if again is None else "failed")
     return len(batch)
 
 

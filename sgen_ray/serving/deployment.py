@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from sgen_ray.serving.app import build_app
 from sgen_ray.serving.films import HAND_BACK_WITHIN, Films
 from sgen_ray.serving.settings import Settings, settings_of
+from sgen_ray.telemetry.logs import set_up
 
 NAME = "sgen"
 
@@ -29,6 +30,7 @@ class Ingress:
         self._settings = settings
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
+        set_up(self._settings.log_format, self._settings.log_file)
         return build_app(self._settings)
 
 
@@ -65,7 +67,9 @@ def deployed(settings: Settings, host: str, port: int) -> Iterator[None]:
     under way are handed back first."""
     logging.getLogger("ray.serve").setLevel(logging.ERROR)
     serve.start(
-        proxy_location="HeadOnly", http_options={"host": host, "port": port}, logging_config={"log_level": "WARNING"}
+        proxy_location="HeadOnly",
+        http_options={"host": host, "port": port},
+        logging_config={"log_level": "WARNING", "encoding": "JSON" if settings.log_format == "json" else "TEXT"},
     )
     try:
         serve.run(application(settings), name=NAME, route_prefix="/")

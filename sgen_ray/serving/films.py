@@ -8,6 +8,7 @@ from __future__ import annotations
 from sgen_ray.engine.config import EngineConfig
 from sgen_ray.jobs.jobs import Jobs
 from sgen_ray.serving.settings import Settings
+from sgen_ray.telemetry.logs import set_up
 from sgen_ray.worker import Worker
 
 HAND_BACK_WITHIN = 25.0
@@ -18,6 +19,7 @@ class Films:
     """One process of workers; it answers nobody, and is told to stop by the end of its deployment."""
 
     def __init__(self, settings: Settings) -> None:
+        set_up(settings.log_format, settings.log_file)
         self._jobs = Jobs(settings.url, settings.store)
         engine = EngineConfig(renderers=settings.renderers, max_renderers=settings.max_renderers)
         self._worker = Worker(self._jobs, settings.store, engine)

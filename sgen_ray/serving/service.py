@@ -72,7 +72,8 @@ def _service(request: Request) -> Service:
 
 
 def _caller(request: Request) -> Caller:
-    return _service(request).access.caller(request)
+    caller = request.state.caller = _service(request).access.caller(request)
+    return caller
 
 
 In = Annotated[Service, Depends(_service)]

@@ -33,6 +33,8 @@ class Settings(BaseModel):
         secret: signs the page's sessions and media URLs; by default SGEN_SECRET, or one that the database keeps.
         webhooks_private: they may go to private addresses, and by http.
         cors: origins whose pages may use the API with a key of their own, like "https://films.example".
+        log_format: of log lines; log_file: where they go, else to standard error of each process (`telemetry.logs`).
+        metrics_token: the bearer token that GET /metrics wants; by default SGEN_METRICS_TOKEN, or none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -60,6 +62,10 @@ class Settings(BaseModel):
     secret: str | None = Field(default_factory=lambda: os.environ.get("SGEN_SECRET"), repr=False, min_length=32)
     webhooks_private: bool = False
     cors: tuple[str, ...] = ()
+
+    log_format: Literal["text", "json"] | None = None
+    log_file: str | None = None
+    metrics_token: str | None = Field(default_factory=lambda: os.environ.get("SGEN_METRICS_TOKEN") or None, repr=False)
 
     @model_validator(mode="after")
     def _no_open_house(self) -> Self:

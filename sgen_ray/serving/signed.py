@@ -1,7 +1,7 @@
 """Links to a video's media that work without a key for a while: <video>, <img> and EventSource cannot send one.
 
-A signature is for one video, one time, and the media in `access.MEDIA`, which only can be looked at. All of these share
-it, so that a playlist passes it on to its segments as it came: `query_of`.
+A signature is for one video, one time, and the media in `access.MEDIA`, which can only be looked at. All of these share
+it, so that a playlist passes it on to its segments as it came.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import time
 from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter
-from starlette.requests import Request
 
 from sgen_ray.client.tenancy import SignVideo, VideoLinks
 from sgen_ray.serving.service import By, In
@@ -46,9 +45,3 @@ def sign(video_id: str, service: In, caller: By, body: SignVideo | None = None) 
             for name, place in _PLACES.items()
         },
     )
-
-
-def query_of(request: Request) -> str:
-    """ "?expires=…&signature=…" as the request has them, for the links in what it is answered; "" where it has none."""
-    given = {name: request.query_params[name] for name in ("expires", "signature") if name in request.query_params}
-    return "?" + urlencode(given) if len(given) == 2 else ""
