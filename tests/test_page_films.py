@@ -14,7 +14,7 @@ import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from browser import chromium, needs_chromium
-from playwright.sync_api import BrowserContext, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 from service import ENGINE, ended, toy_place
 
 from sgen_ray.engine.events import Event, SegmentEncoded
@@ -32,7 +32,7 @@ class Studio:
     """A service, a worker of its jobs, and a browser."""
 
     address: str
-    context: BrowserContext
+    browser: Browser
     go_on: threading.Event = field(default_factory=threading.Event)
 
     def tell(self, event: Event) -> None:
@@ -64,7 +64,7 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
     with pytest.MonkeyPatch.context() as patch:
         place = toy_place(tmp_path_factory.mktemp("page"), patch)
         with place.listening() as address, chromium() as browser:
-            studio = Studio(address, browser.new_context(viewport={"width": 1280, "height": 900}))
+            studio = Studio(address, browser)
             worker = Worker(place.app.state.service.jobs, place.settings.store, ENGINE, studio.tell)
             worker.start(1)
             studio.go_on.set()
@@ -76,7 +76,7 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
 @pytest.fixture
 def page(studio: Studio) -> Iterator[Page]:
     """The page, which must not throw, nor ask for anything that its policy forbids."""
-    page = studio.context.new_page()
+    page = studio.browser.new_page(viewport={"width": 1280, "height": 900})
     page.set_default_timeout(WAIT)
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(str(error)))

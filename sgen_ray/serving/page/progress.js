@@ -6,6 +6,9 @@ import { progress as progressOf } from "./feed.js";
 
 const PHASES = [["load", "Load"], ["plan", "Plan"], ["render", "Paint"], ["decode", "Decode"], ["encode", "Encode"], ["join", "Join"]];
 
+/** A plan that was there before: it was approved, or is an earlier film's. */
+const KEPT = { state: "finished", seconds: null };
+
 const NOW = {
   queued: "Waiting for a free place",
   planning: "Planning the whole film",
@@ -35,7 +38,7 @@ export function progressPanel() {
       set(bar, { "--share": share });
       bar.classList.toggle("unsure", !total);
       write(eta, words(state, feed, done, total, reused));
-      show(phases, PHASES.map(([name, title]) => phase(title, feed.phases[name])));
+      show(phases, PHASES.map(([name, title]) => phase(title, feed.phases[name] ?? (name === "plan" && feed.started ? KEPT : undefined))));
       show(losses, feed.lost.slice(-3).map((loss) => h("li", {}, lossWords(loss))));
       if (state === "rendering" && total) say(`${done} of ${count(total, "window")} painted${feed.eta ? `, ${span(feed.eta)} to go` : ""}`, true);
     },
