@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from common import save, show
-from nodes import DASHBOARD, HEAD, ROOT, Node, Nodes, overlay, shared_database, start_command, until
+from nodes import DASHBOARD, HEAD, ROOT, Node, Nodes, deploy, overlay, shared_database, start_command, until
 
 sys.path.insert(0, str(ROOT))  # before an installed one
 from sgen_ray.cli.kube_lines import Made, from_line
@@ -70,13 +70,13 @@ def drill(work: Path, seconds: float) -> tuple[list[list[Any]], dict[str, float]
     store = work / "store"
     store.mkdir()
     os.chown(store, 1000, 1000)
-    service = overlay("kind-cpu")["spec"]
+    service, settings = overlay("kind-cpu")
     cluster = service["rayClusterConfig"]
     head_group, (front,) = cluster["headGroupSpec"], cluster["workerGroupSpecs"]
     join, times, made = start_command(front, HEAD, cpus=1), dict[str, float](), list[tuple[str, str, bytes, float]]()
     with ExitStack() as open_:
         url, kept = open_.enter_context(shared_database(work))
-        env = {"SGEN_STORE": f"file://{store}", "SGEN_DATABASE": url, "SGEN_DEVICE": "cpu"}
+        env = {**settings, "SGEN_STORE": f"file://{store}", "SGEN_DATABASE": url}
         nodes = open_.enter_context(Nodes([store, kept], env, work))
         head = nodes.start("head", 1, start_command(head_group, None))
         times["head, until its liveness probe passes"] = until("head", lambda: probe(head, head_group, "liveness"))
@@ -85,7 +85,7 @@ def drill(work: Path, seconds: float) -> tuple[list[list[Any]], dict[str, float]
 
         config = work / "serve.yaml"
         config.write_text(service["serveConfigV2"])
-        here(nodes, "serve", "deploy", str(config), "--address", DASHBOARD)
+        deploy(lambda: here(nodes, "serve", "deploy", str(config), "--address", DASHBOARD))
         times["service, until its readiness probe passes"] = until(
             "service", lambda: any(probe(n, front, "readiness") for n in (first, second)), timeout=300
         )

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,12 +33,22 @@ _QUICK = {  # for a drill: a node that says nothing is given up after seconds
 }  # fmt: skip
 
 
-def overlay(name: str) -> dict[str, Any]:
-    """The RayService of an overlay of k8s/, as `scripts/manifests` prints it."""
+def overlay(name: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """The RayService of an overlay of k8s/, as `scripts/manifests` prints it, and the settings of its pods."""
     built = subprocess.run([ROOT / "scripts/manifests", name], capture_output=True, text=True, check=True)
-    found = (document for document in yaml.safe_load_all(built.stdout) if document["kind"] == "RayService")
-    service: dict[str, Any] = next(found)
-    return service
+    documents = {(each["kind"], each["metadata"]["name"]): each for each in yaml.safe_load_all(built.stdout)}
+    return documents["RayService", "sgen"]["spec"], documents["ConfigMap", "sgen-settings"]["data"]
+
+
+def deploy(command: Callable[[], object], tries: int = 3) -> None:
+    """As KubeRay, which asks again where the answer is an error."""
+    for left in reversed(range(tries)):
+        try:
+            command()
+            return
+        except RuntimeError:
+            if not left:
+                raise
 
 
 def start_command(group: dict[str, Any], head: str | None, cpus: int | None = None) -> str:
