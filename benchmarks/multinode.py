@@ -87,7 +87,7 @@ def drill(work: Path, seconds: float) -> tuple[list[list[Any]], dict[str, float]
         config.write_text(service["serveConfigV2"])
         deploy(lambda: here(nodes, "serve", "deploy", str(config), "--address", DASHBOARD))
         times["service, until its readiness probe passes"] = until(
-            "service", lambda: any(probe(n, front, "readiness") for n in (first, second)), timeout=300
+            "service", lambda: any(probe(n, front, "readiness") for n in (first, second)), timeout=600
         )
         key = head.run("sgen keys create drill").stdout.strip()
 
@@ -107,7 +107,7 @@ def drill(work: Path, seconds: float) -> tuple[list[list[Any]], dict[str, float]
         second.kill()
         third = nodes.start("front3", 4, join)
         until("another node", lambda: probe(third, front, "liveness"))
-        until("the service there", lambda: probe(third, front, "readiness"), timeout=300)
+        until("the service there", lambda: probe(third, front, "readiness"), timeout=600)
         begin = time.monotonic()
         data = by_http(f"http://{third.address}:8000", key, PROMPTS[2], seconds, first.kill)
         made.append(("HTTP", "a node's death", data, time.monotonic() - begin))

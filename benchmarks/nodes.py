@@ -194,7 +194,7 @@ def _ip(*lines: str) -> None:
         subprocess.run(["ip", *line.split()], check=True)
 
 
-def until(what: str, done: Any, timeout: float = 180.0, pause: float = 1.0) -> float:
+def until(what: str, done: Any, timeout: float = 400.0, pause: float = 1.0) -> float:
     """Seconds until `done()` is true."""
     begin = time.monotonic()
     while not done():

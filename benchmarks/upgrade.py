@@ -85,7 +85,7 @@ def drill(work: Path, prompts: tuple[str, ...], seconds: float) -> dict[str, Any
         def serve(head_node: Node, node: Node) -> None:
             address = f"http://{head_node.address}:8265"
             deploy(lambda: here(nodes, "serve", "deploy", str(config), "--address", address))
-            until("the service", lambda: probe(node, front, "readiness"), timeout=300)
+            until("the service", lambda: probe(node, front, "readiness"), timeout=600)
 
         old, new = cluster("old", 1), cluster("new", 11)
         assert (old[0].address, new[0].address) == (HEAD, f"{NETWORK}.11")

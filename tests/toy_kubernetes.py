@@ -85,7 +85,9 @@ class ToyKubernetes:
         for term in filter(None, request.query.get("labelSelector", "").split(",")):
             key, _, value = term.partition("=")
             items = [item for item in items if item["metadata"].get("labels", {}).get(key) == value]
-        return web.json_response({"kind": "List", "apiVersion": "v1", "metadata": {}, "items": items})
+        kinds = {plural: (kind, group) for group, found in _RESOURCES.items() for plural, kind, _ in found}
+        kind, group = kinds[request.match_info["plural"]]
+        return web.json_response({"kind": f"{kind}List", "apiVersion": group, "metadata": {}, "items": items})
 
     async def _get(self, request: web.Request) -> web.Response:
         found = self.objects.get((request.match_info["plural"], request.match_info["name"]))
