@@ -78,10 +78,16 @@ def drill(work: Path, seconds: float) -> tuple[list[list[Any]], dict[str, float]
         url, kept = open_.enter_context(shared_database(work))
         env = {**settings, "SGEN_STORE": f"file://{store}", "SGEN_DATABASE": url}
         nodes = open_.enter_context(Nodes([store, kept], env, work))
-        head = nodes.start("head", 1, start_command(head_group, None))
-        times["head, until its liveness probe passes"] = until("head", lambda: probe(head, head_group, "liveness"))
-        first, second = nodes.start("front1", 2, join), nodes.start("front2", 3, join)
-        times["two nodes, likewise"] = until("nodes", lambda: all(probe(n, front, "liveness") for n in (first, second)))
+
+        def alive(node: Node) -> bool:
+            return probe(node, head_group if node.name == "head" else front, "liveness")
+
+        begin = time.monotonic()
+        head = nodes.start("head", 1, start_command(head_group, None), alive)
+        times["head, until its liveness probe passes"] = time.monotonic() - begin
+        begin = time.monotonic()
+        first, second = nodes.start("front1", 2, join, alive), nodes.start("front2", 3, join, alive)
+        times["two nodes, likewise"] = time.monotonic() - begin
 
         config = work / "serve.yaml"
         config.write_text(service["serveConfigV2"])
@@ -105,8 +111,7 @@ def drill(work: Path, seconds: float) -> tuple[list[list[Any]], dict[str, float]
         made.append(("ray job submit", "the network of a node", data, time.monotonic() - begin))
 
         second.kill()
-        third = nodes.start("front3", 4, join)
-        until("another node", lambda: probe(third, front, "liveness"))
+        third = nodes.start("front3", 4, join, alive)
         until("the service there", lambda: probe(third, front, "readiness"), timeout=600)
         begin = time.monotonic()
         data = by_http(f"http://{third.address}:8000", key, PROMPTS[2], seconds, first.kill)

@@ -71,6 +71,10 @@ def start_command(group: dict[str, Any], head: str | None, cpus: int | None = No
     return f"ulimit -n 65536; ray start {'--head ' if head is None else ''}{options}"
 
 
+class Ended(Exception):
+    """A node that was to live."""
+
+
 @dataclass
 class Node:
     """One of them. `process` is the first of its process namespace: with it all of its processes end."""
@@ -89,9 +93,15 @@ class Node:
             [*inside, *_as_nobody(line)], env=self.env, capture_output=True, text=True, timeout=timeout, check=False
         )
 
+    def running(self) -> bool:
+        """Raises Ended where it has ended by itself."""
+        if self.process.poll() is not None:
+            raise Ended(self.name)
+        return True
+
     def kill(self) -> None:
         """As if its power were cut."""
-        with suppress(ProcessLookupError):
+        if self.process.poll() is None:
             os.kill(self.pid, signal.SIGKILL)
         self.process.wait(30)
 
@@ -133,8 +143,18 @@ class Nodes:
             subprocess.run(["ip", "netns", "delete", name], check=False)
         subprocess.run(["ip", "link", "delete", f"{self._tag}br"], check=False)
 
-    def start(self, name: str, number: int, command: str) -> Node:
-        """A node at the address NETWORK.number."""
+    def start(self, name: str, number: int, command: str, alive: Callable[[Node], bool]) -> Node:
+        """A node at the address NETWORK.number, when it is alive; started again where it ends before, as a pod is."""
+        self._connect(name, number)
+        for _ in range(3):
+            node = self._launch(name, number, command)
+            self.nodes.append(node)
+            with suppress(Ended):
+                until(f"node {name}", lambda node=node: node.running() and alive(node))
+                return node
+        raise Ended(f"the node {name} ends again and again")
+
+    def _connect(self, name: str, number: int) -> None:
         space, link, address = f"{self._tag}-{name}", f"{self._tag}{name}", f"{NETWORK}.{number}"
         self._names.append(space)
         _ip(
@@ -146,13 +166,14 @@ class Nodes:
             f"-n {space} link set lo up",
             f"-n {space} route add default via {HERE}",  # by which a process learns its own address
         )
+
+    def _launch(self, name: str, number: int, command: str) -> Node:
+        space, link, address = f"{self._tag}-{name}", f"{self._tag}{name}", f"{NETWORK}.{number}"
         line = ["ip", "netns", "exec", space, "unshare", "--mount", "--uts", "--pid", "--fork", "--kill-child"]
         line += ["--mount-proc", "bash", "-c", self._pod(name, command)]
-        with (self._log / f"{name}.log").open("wb") as log:
+        with (self._log / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(line, env=self._env, stdout=log, stderr=subprocess.STDOUT)
-        node = Node(name, address, process, _child(process.pid), link, self._env)
-        self.nodes.append(node)
-        return node
+        return Node(name, address, process, _child(process.pid), link, self._env)
 
     def _pod(self, name: str, command: str) -> str:
         """The first process: makes what a pod has, then becomes the container's command."""

@@ -76,11 +76,11 @@ def drill(work: Path, prompts: tuple[str, ...], seconds: float) -> dict[str, Any
 
         def cluster(name: str, number: int) -> tuple[Node, Node]:
             """A head and a node; the service is not there yet."""
-            first = nodes.start(f"{name}h", number, start_command(head, None))
-            until(f"head of {name}", lambda: probe(first, head, "liveness"))
-            second = nodes.start(f"{name}f", number + 1, start_command(front, first.address, cpus=2))
-            until(f"node of {name}", lambda: probe(second, front, "liveness"))
-            return first, second
+            first = nodes.start(
+                f"{name}h", number, start_command(head, None), lambda node: probe(node, head, "liveness")
+            )
+            join = start_command(front, first.address, cpus=2)
+            return first, nodes.start(f"{name}f", number + 1, join, lambda node: probe(node, front, "liveness"))
 
         def serve(head_node: Node, node: Node) -> None:
             address = f"http://{head_node.address}:8265"

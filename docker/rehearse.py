@@ -56,7 +56,7 @@ def main(folder: Path) -> None:
                 for each in sources:
                     copy(each, source / target / Path(each).name if target == "./" else source / target)
             case "RUN":
-                line = rest.replace("/opt/sgen", str(opt)).replace("/tmp/", f"{folder}/")
+                line = rest.replace("/tmp/", f"{folder}/").replace("/opt/sgen", str(opt))
                 print(f"+ {' '.join(line.split())}", flush=True)
                 subprocess.run(["bash", "-c", line], cwd=source, env=env, check=True)
     if os.geteuid() == 0:
@@ -76,7 +76,8 @@ def copy(path: str, target: Path) -> None:
 def film(folder: Path, opt: Path) -> None:
     python = Path(os.path.realpath(opt / "bin/python"))
     script = [
-        "set -e", "mount --make-rprivate /", f"mount --bind {folder} {folder}", "mount -t tmpfs -o mode=1777 tmpfs /mnt",
+        "set -e", "mount --make-rprivate /", f"mount --bind {folder} {folder}",
+        "mount -t tmpfs -o mode=1777 tmpfs /mnt",
         "mount -t tmpfs -o mode=1777 tmpfs /dev/shm",
     ]  # fmt: skip
     if python.is_relative_to("/root"):
