@@ -11,6 +11,7 @@ import hashlib
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -48,6 +49,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if os.geteuid() != 0:
         sys.exit("error: network namespaces need root")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # nodes end with it
     work = Path(tempfile.mkdtemp(prefix="sgen-nodes-"))
     try:
         rows, times = drill(work, arguments.seconds)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -47,6 +48,7 @@ def main() -> None:
         arguments.films, arguments.seconds = 3, 30
     if os.geteuid() != 0:
         sys.exit("error: network namespaces need root")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # nodes end with it
     work = Path(tempfile.mkdtemp(prefix="sgen-nodes-"))
     try:
         figures = drill(work, PROMPTS[: arguments.films], arguments.seconds)
