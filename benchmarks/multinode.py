@@ -11,6 +11,7 @@ import hashlib
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from common import save, show
-from nodes import DASHBOARD, HEAD, ROOT, Node, Nodes, overlay, shared_database, start_command, until
+from nodes import DASHBOARD, HEAD, ROOT, Node, Nodes, deploy, overlay, shared_database, start_command, until
 
 sys.path.insert(0, str(ROOT))  # before an installed one
 from sgen_ray.cli.kube_lines import Made, from_line
@@ -48,6 +49,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if os.geteuid() != 0:
         sys.exit("error: network namespaces need root")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # nodes end with it
     work = Path(tempfile.mkdtemp(prefix="sgen-nodes-"))
     try:
         rows, times = drill(work, arguments.seconds)
@@ -70,24 +72,30 @@ def drill(work: Path, seconds: float) -> tuple[list[list[Any]], dict[str, float]
     store = work / "store"
     store.mkdir()
     os.chown(store, 1000, 1000)
-    service = overlay("kind-cpu")["spec"]
+    service, settings = overlay("kind-cpu")
     cluster = service["rayClusterConfig"]
     head_group, (front,) = cluster["headGroupSpec"], cluster["workerGroupSpecs"]
     join, times, made = start_command(front, HEAD, cpus=1), dict[str, float](), list[tuple[str, str, bytes, float]]()
     with ExitStack() as open_:
         url, kept = open_.enter_context(shared_database(work))
-        env = {"SGEN_STORE": f"file://{store}", "SGEN_DATABASE": url, "SGEN_DEVICE": "cpu"}
+        env = {**settings, "SGEN_STORE": f"file://{store}", "SGEN_DATABASE": url}
         nodes = open_.enter_context(Nodes([store, kept], env, work))
-        head = nodes.start("head", 1, start_command(head_group, None))
-        times["head, until its liveness probe passes"] = until("head", lambda: probe(head, head_group, "liveness"))
-        first, second = nodes.start("front1", 2, join), nodes.start("front2", 3, join)
-        times["two nodes, likewise"] = until("nodes", lambda: all(probe(n, front, "liveness") for n in (first, second)))
+
+        def alive(node: Node) -> bool:
+            return probe(node, head_group if node.name == "head" else front, "liveness")
+
+        begin = time.monotonic()
+        head = nodes.start("head", 1, start_command(head_group, None), alive)
+        times["head, until its liveness probe passes"] = time.monotonic() - begin
+        begin = time.monotonic()
+        first, second = nodes.start("front1", 2, join, alive), nodes.start("front2", 3, join, alive)
+        times["two nodes, likewise"] = time.monotonic() - begin
 
         config = work / "serve.yaml"
         config.write_text(service["serveConfigV2"])
-        here(nodes, "serve", "deploy", str(config), "--address", DASHBOARD)
+        deploy(lambda: here(nodes, "serve", "deploy", str(config), "--address", DASHBOARD))
         times["service, until its readiness probe passes"] = until(
-            "service", lambda: any(probe(n, front, "readiness") for n in (first, second)), timeout=300
+            "service", lambda: any(probe(n, front, "readiness") for n in (first, second)), timeout=600
         )
         key = head.run("sgen keys create drill").stdout.strip()
 
@@ -105,9 +113,8 @@ def drill(work: Path, seconds: float) -> tuple[list[list[Any]], dict[str, float]
         made.append(("ray job submit", "the network of a node", data, time.monotonic() - begin))
 
         second.kill()
-        third = nodes.start("front3", 4, join)
-        until("another node", lambda: probe(third, front, "liveness"))
-        until("the service there", lambda: probe(third, front, "readiness"), timeout=300)
+        third = nodes.start("front3", 4, join, alive)
+        until("the service there", lambda: probe(third, front, "readiness"), timeout=600)
         begin = time.monotonic()
         data = by_http(f"http://{third.address}:8000", key, PROMPTS[2], seconds, first.kill)
         made.append(("HTTP", "a node's death", data, time.monotonic() - begin))

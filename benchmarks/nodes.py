@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,12 +33,22 @@ _QUICK = {  # for a drill: a node that says nothing is given up after seconds
 }  # fmt: skip
 
 
-def overlay(name: str) -> dict[str, Any]:
-    """The RayService of an overlay of k8s/, as `scripts/manifests` prints it."""
+def overlay(name: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """The RayService of an overlay of k8s/, as `scripts/manifests` prints it, and the settings of its pods."""
     built = subprocess.run([ROOT / "scripts/manifests", name], capture_output=True, text=True, check=True)
-    found = (document for document in yaml.safe_load_all(built.stdout) if document["kind"] == "RayService")
-    service: dict[str, Any] = next(found)
-    return service
+    documents = {(each["kind"], each["metadata"]["name"]): each for each in yaml.safe_load_all(built.stdout)}
+    return documents["RayService", "sgen"]["spec"], documents["ConfigMap", "sgen-settings"]["data"]
+
+
+def deploy(command: Callable[[], object], tries: int = 3) -> None:
+    """As KubeRay, which asks again where the answer is an error."""
+    for left in reversed(range(tries)):
+        try:
+            command()
+            return
+        except RuntimeError:
+            if not left:
+                raise
 
 
 def start_command(group: dict[str, Any], head: str | None, cpus: int | None = None) -> str:
@@ -61,6 +71,10 @@ def start_command(group: dict[str, Any], head: str | None, cpus: int | None = No
     return f"ulimit -n 65536; ray start {'--head ' if head is None else ''}{options}"
 
 
+class Ended(Exception):
+    """A node that was to live."""
+
+
 @dataclass
 class Node:
     """One of them. `process` is the first of its process namespace: with it all of its processes end."""
@@ -79,9 +93,15 @@ class Node:
             [*inside, *_as_nobody(line)], env=self.env, capture_output=True, text=True, timeout=timeout, check=False
         )
 
+    def running(self) -> bool:
+        """Raises Ended where it has ended by itself."""
+        if self.process.poll() is not None:
+            raise Ended(self.name)
+        return True
+
     def kill(self) -> None:
         """As if its power were cut."""
-        with suppress(ProcessLookupError):
+        if self.process.poll() is None:
             os.kill(self.pid, signal.SIGKILL)
         self.process.wait(30)
 
@@ -123,8 +143,18 @@ class Nodes:
             subprocess.run(["ip", "netns", "delete", name], check=False)
         subprocess.run(["ip", "link", "delete", f"{self._tag}br"], check=False)
 
-    def start(self, name: str, number: int, command: str) -> Node:
-        """A node at the address NETWORK.number."""
+    def start(self, name: str, number: int, command: str, alive: Callable[[Node], bool]) -> Node:
+        """A node at the address NETWORK.number, when it is alive; started again where it ends before, as a pod is."""
+        self._connect(name, number)
+        for _ in range(3):
+            node = self._launch(name, number, command)
+            self.nodes.append(node)
+            with suppress(Ended):
+                until(f"node {name}", lambda node=node: node.running() and alive(node))
+                return node
+        raise Ended(f"the node {name} ends again and again")
+
+    def _connect(self, name: str, number: int) -> None:
         space, link, address = f"{self._tag}-{name}", f"{self._tag}{name}", f"{NETWORK}.{number}"
         self._names.append(space)
         _ip(
@@ -136,13 +166,14 @@ class Nodes:
             f"-n {space} link set lo up",
             f"-n {space} route add default via {HERE}",  # by which a process learns its own address
         )
+
+    def _launch(self, name: str, number: int, command: str) -> Node:
+        space, link, address = f"{self._tag}-{name}", f"{self._tag}{name}", f"{NETWORK}.{number}"
         line = ["ip", "netns", "exec", space, "unshare", "--mount", "--uts", "--pid", "--fork", "--kill-child"]
         line += ["--mount-proc", "bash", "-c", self._pod(name, command)]
-        with (self._log / f"{name}.log").open("wb") as log:
+        with (self._log / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(line, env=self._env, stdout=log, stderr=subprocess.STDOUT)
-        node = Node(name, address, process, _child(process.pid), link, self._env)
-        self.nodes.append(node)
-        return node
+        return Node(name, address, process, _child(process.pid), link, self._env)
 
     def _pod(self, name: str, command: str) -> str:
         """The first process: makes what a pod has, then becomes the container's command."""
@@ -184,7 +215,7 @@ def _ip(*lines: str) -> None:
         subprocess.run(["ip", *line.split()], check=True)
 
 
-def until(what: str, done: Any, timeout: float = 180.0, pause: float = 1.0) -> float:
+def until(what: str, done: Any, timeout: float = 400.0, pause: float = 1.0) -> float:
     """Seconds until `done()` is true."""
     begin = time.monotonic()
     while not done():

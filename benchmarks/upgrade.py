@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -19,7 +20,7 @@ from typing import Any
 
 from common import save, show
 from multinode import alone, here, probe
-from nodes import HEAD, NETWORK, ROOT, Node, Nodes, overlay, shared_database, start_command, until
+from nodes import HEAD, NETWORK, ROOT, Node, Nodes, deploy, overlay, shared_database, start_command, until
 
 sys.path.insert(0, str(ROOT))  # before an installed one
 from sgen_ray.client import Client
@@ -47,6 +48,7 @@ def main() -> None:
         arguments.films, arguments.seconds = 3, 30
     if os.geteuid() != 0:
         sys.exit("error: network namespaces need root")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # nodes end with it
     work = Path(tempfile.mkdtemp(prefix="sgen-nodes-"))
     try:
         figures = drill(work, PROMPTS[: arguments.films], arguments.seconds)
@@ -65,30 +67,31 @@ def drill(work: Path, prompts: tuple[str, ...], seconds: float) -> dict[str, Any
     store = work / "store"
     store.mkdir()
     os.chown(store, 1000, 1000)
-    service = overlay("kind-cpu")["spec"]
+    service, settings = overlay("kind-cpu")
     head, (front,) = service["rayClusterConfig"]["headGroupSpec"], service["rayClusterConfig"]["workerGroupSpecs"]
     config = work / "serve.yaml"
     config.write_text(service["serveConfigV2"])
     with ExitStack() as open_:
         url, kept = open_.enter_context(shared_database(work))
-        env = {"SGEN_STORE": f"file://{store}", "SGEN_DATABASE": url}
+        env = {**settings, "SGEN_STORE": f"file://{store}", "SGEN_DATABASE": url}
         nodes = open_.enter_context(Nodes([store, kept], env, work))
 
         def cluster(name: str, number: int) -> tuple[Node, Node]:
             """A head and a node; the service is not there yet."""
-            first = nodes.start(f"{name}h", number, start_command(head, None))
-            until(f"head of {name}", lambda: probe(first, head, "liveness"))
-            second = nodes.start(f"{name}f", number + 1, start_command(front, first.address, cpus=2))
-            until(f"node of {name}", lambda: probe(second, front, "liveness"))
-            return first, second
+            first = nodes.start(
+                f"{name}h", number, start_command(head, None), lambda node: probe(node, head, "liveness")
+            )
+            join = start_command(front, first.address, cpus=2)
+            return first, nodes.start(f"{name}f", number + 1, join, lambda node: probe(node, front, "liveness"))
 
-        def deploy(head_node: Node, node: Node) -> None:
-            here(nodes, "serve", "deploy", str(config), "--address", f"http://{head_node.address}:8265")
-            until("the service", lambda: probe(node, front, "readiness"), timeout=300)
+        def serve(head_node: Node, node: Node) -> None:
+            address = f"http://{head_node.address}:8265"
+            deploy(lambda: here(nodes, "serve", "deploy", str(config), "--address", address))
+            until("the service", lambda: probe(node, front, "readiness"), timeout=600)
 
         old, new = cluster("old", 1), cluster("new", 11)
         assert (old[0].address, new[0].address) == (HEAD, f"{NETWORK}.11")
-        deploy(*old)
+        serve(*old)
         key = old[0].run("sgen keys create drill").stdout.strip()
         jobs = open_.enter_context(Jobs(url, f"file://{store}"))
         with Client(f"http://{old[1].address}:8000", key) as client:
@@ -103,7 +106,7 @@ def drill(work: Path, prompts: tuple[str, ...], seconds: float) -> dict[str, Any
         for node in reversed(old):
             node.kill()
         begin = time.monotonic()
-        deploy(*new)
+        serve(*new)
         served = time.monotonic() - begin
         until("all films", lambda: all(jobs.get(job).over for job in ids), timeout=600)
         took = time.monotonic() - begin

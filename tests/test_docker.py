@@ -1,8 +1,7 @@
-"""docker/: linted by hadolint, pinned, and what it copies and calls is there; docker/rehearse runs its steps."""
+"""docker/: linted by hadolint, pinned, and what it copies and calls is there; docker/rehearse.py runs its steps."""
 
 from __future__ import annotations
 
-import fnmatch
 import re
 import subprocess
 import sys
@@ -10,24 +9,15 @@ from pathlib import Path
 
 from manifests import ROOT, check_command
 
+sys.path.insert(0, str(ROOT / "docker"))
+from rehearse import sent, stage
+
 DOCKERFILE = (ROOT / "docker/Dockerfile").read_text()
 
 
 def instructions(name: str) -> list[str]:
     text = re.sub(r"\\\n", " ", DOCKERFILE)
     return [line.removeprefix(name).strip() for line in text.splitlines() if line.startswith(f"{name} ")]
-
-
-def sent(path: str) -> bool:
-    """Whether .dockerignore lets a file of the repository into the build; the last pattern that fits decides."""
-    kept = True
-    for line in (ROOT / ".dockerignore").read_text().splitlines():
-        pattern = line.strip().removeprefix("!").removeprefix("**/")
-        if pattern and not line.startswith("#"):
-            folders = [path, *map(str, Path(path).parents)]
-            if any(fnmatch.fnmatch(name, pattern) or fnmatch.fnmatch(Path(name).name, pattern) for name in folders):
-                kept = line.startswith("!")
-    return kept
 
 
 def test_hadolint_finds_nothing(tmp_path: Path) -> None:
@@ -66,3 +56,9 @@ def test_requirements_are_those_of_the_package() -> None:
 def test_what_it_starts_by_itself_is_a_command() -> None:
     line = instructions("CMD")[-1]
     check_command(" ".join(re.findall(r'"([^"]+)"', line)))
+
+
+def test_the_rehearsal_finds_the_steps_that_install() -> None:
+    steps = stage("built")
+    assert [name for name, _ in steps] == ["ARG", "ENV", "WORKDIR", "COPY", "COPY", "RUN", "COPY", "RUN"]
+    assert "pip install --no-deps ." in steps[-1][1]
