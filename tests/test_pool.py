@@ -8,8 +8,9 @@ import pytest
 
 from sgen_ray.engine.machine import Machine
 from sgen_ray.engine.messages import Granted, JobSpec, Kind, Loss, Need, PoolSpec, Wish, Workforce
-from sgen_ray.engine.pool import CLEAR_WITHIN, Pool, pools_here
+from sgen_ray.engine.pool import Pool, pools_here
 from sgen_ray.engine.runtime import Call, Demand, WorkerDied
+from sgen_ray.engine.staff import CLEAR_WITHIN
 from sgen_ray.errors import EngineError, ModelError
 
 LEASE = 30.0

@@ -19,7 +19,7 @@ from sgen_ray.engine.stored import encode_latents, find_latents, put_segment, st
 from sgen_ray.errors import Cancelled, EngineError
 from sgen_ray.jobs.artifacts import Artifacts
 from sgen_ray.jobs.fingerprints import visible
-from sgen_ray.measures import measure
+from sgen_ray.measures import FrameStats, measure
 from sgen_ray.media.encode import Encoding, encode
 from sgen_ray.shapes import Grid
 from sgen_ray.stitching import Blend
@@ -229,6 +229,7 @@ class Stitcher(_Worker):
             return None, None
         began = time.perf_counter()
         self._steps.begin("encode", index)
-        encoded = encode(frames, start, self._encoding)
-        put_segment(self._artifacts, fingerprint, encoded, measure(frames, start))
+        figures: list[FrameStats] = []
+        encoded = encode(frames, start, self._encoding, lambda: figures.append(measure(frames, start)))
+        put_segment(self._artifacts, fingerprint, encoded, figures[0])
         return time.perf_counter() - began, None

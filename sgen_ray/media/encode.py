@@ -7,8 +7,11 @@ says nothing of its place in the film; `concat` gives it exact times.
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 import ffmpeg
 import imageio_ffmpeg
@@ -61,11 +64,13 @@ class Encoding:
         return range(-(-start * self.fps // self.native_fps), -(-stop * self.fps // self.native_fps))
 
 
-def encode(frames: NDArray[np.uint8], start: int, encoding: Encoding) -> bytes:
+def encode(
+    frames: NDArray[np.uint8], start: int, encoding: Encoding, meanwhile: Callable[[], None] = lambda: None
+) -> bytes:
     """Raw H.264 of native frames [T, H, W, 3], which begin at native frame `start` of the film.
 
     Frames are resized by a Lanczos filter and repeated to the film's rate. Empty where the film's rate is so low that
-    it shows none of them.
+    it shows none of them. `meanwhile` is called once, while the encoder is at work.
 
     Raises:
         ValueError: frames are not uint8 RGB.
@@ -75,9 +80,10 @@ def encode(frames: NDArray[np.uint8], start: int, encoding: Encoding) -> bytes:
         raise ValueError(f"frames must be uint8 [T, H, W, 3] with at least one, not {frames.dtype} {frames.shape}")
     shown = np.array(encoding.output_frames(start, start + len(frames)), np.int64)
     if not shown.size:
+        meanwhile()
         return b""
     native = shown * encoding.native_fps // encoding.fps - start
-    return _run(frames[native].tobytes(), frames.shape[2], frames.shape[1], encoding)
+    return _run(frames[native], encoding, meanwhile)
 
 
 def command(width: int, height: int, encoding: Encoding) -> Any:
@@ -99,7 +105,8 @@ def command(width: int, height: int, encoding: Encoding) -> Any:
     )
 
 
-def _run(raw: bytes, width: int, height: int, encoding: Encoding) -> bytes:
+def _run(frames: NDArray[np.uint8], encoding: Encoding, meanwhile: Callable[[], None]) -> bytes:
+    _, height, width, _ = frames.shape
     try:
         binary = imageio_ffmpeg.get_ffmpeg_exe()
         process = command(width, height, encoding).run_async(
@@ -110,12 +117,24 @@ def _run(raw: bytes, width: int, height: int, encoding: Encoding) -> bytes:
             f"ffmpeg does not start ({error}): reinstall imageio-ffmpeg or set IMAGEIO_FFMPEG_EXE"
         ) from error
     with process:
+        feeder = threading.Thread(target=_feed, args=(process.stdin, frames), daemon=True)
+        process.stdin = None  # the thread's own now; `communicate` reads the rest
+        feeder.start()
         try:
-            encoded, complaint = process.communicate(raw)
+            meanwhile()
+            encoded, complaint = process.communicate()
         except BaseException:
             process.kill()
             raise
+        finally:
+            feeder.join()
     if process.returncode or not encoded:
         lines = complaint.decode(errors="replace").strip().splitlines() or [f"exit code {process.returncode}"]
         raise EngineError(f"ffmpeg could not encode {encoding.width}x{encoding.height} H.264: {lines[-1]}")
     return bytes(encoded)
+
+
+def _feed(pipe: BinaryIO, frames: NDArray[np.uint8]) -> None:
+    """In one piece: `communicate` would write four KiB at a time."""
+    with suppress(OSError), pipe:  # an encoder that has ended says itself why
+        pipe.write(np.ascontiguousarray(frames).data.cast("B"))
