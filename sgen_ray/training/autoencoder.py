@@ -20,8 +20,11 @@ FIT_BATCHES = 8
 """Batches of 32 clips that the encoder is fitted to."""
 CROP = (4, 4, 8)
 """Latent frames, rows and columns that one step looks at: many small steps learn far more than few large ones."""
-LATENT_NOISE = 0.08
-"""The decoder also sees latents this noisy: a renderer's are never exact."""
+LATENT_NOISE = 0.2
+"""The decoder sees latents up to so noisy (they deviate by 0.7 to 2.9): a renderer's are never exact, and the errors
+differ from frame to frame, which flickers. So the decoder learns to look at a frame's neighbours in time."""
+CHANGES = 0.1
+"""How much differences between frames count, beside squared errors: what is still shall look still."""
 
 
 class AutoencoderStage:
@@ -57,8 +60,8 @@ class AutoencoderStage:
             latents = latents + LATENT_NOISE * level * noise
         out = self.model.decode(latents)
         error = functional.mse_loss(out, frames)
-        edges = sum(functional.l1_loss(out.diff(dim=d), frames.diff(dim=d)) for d in (2, 3, 4))
-        return error + 0.05 * edges, {"psnr": psnr(error.item())}
+        change, rows, columns = (functional.l1_loss(out.diff(dim=d), frames.diff(dim=d)) for d in (2, 3, 4))
+        return error + CHANGES * change + 0.05 * (rows + columns), {"psnr": psnr(error.item())}
 
     def _crop(self, frames: Tensor, generator: torch.Generator) -> Tensor:
         """The same rows and columns of every clip, whole blocks of the encoder."""

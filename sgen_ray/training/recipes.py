@@ -65,7 +65,7 @@ def nano() -> Recipe:
         preview={"semantic_channels": 8, "width": 32},
         autoencoder={"latent_channels": 32, "channels": (96, 12, 40)},
         renderer=_renderer(grid, heads=3, head=48, layers=6, ffn=400, text=96, refiner=40)
-        | {"sampling_temperature": 0.95, "plan_guidance": 2.5},
+        | {"sampling_temperature": 1.0, "plan_guidance": 3.0},
         planner=_planner(grid, heads=4, head=32, layers=5, ffn=224, text=96),
         schedules={
             "encoder": Schedule(steps=1200, batch=24, learning_rate=1.5e-3, replay=3072, fresh=8),
