@@ -174,3 +174,21 @@ def test_a_new_version_drains_the_old(tmp_path: Path, namespace: str, monkeypatc
     assert until(lambda: len(pools(namespace)) == 1)
     (new,) = pools(namespace)
     assert new._actor_id != old._actor_id
+
+
+def test_pools_of_other_namespaces_make_room(tmp_path: Path, namespace: str) -> None:
+    """The first keeps both GPUs for five minutes, but for who needs them."""
+    import ray
+
+    factory = ToyFactory(notes(tmp_path), in_process=False)
+    film(tmp_path / "first", factory, EngineConfig(namespace=namespace, **CUT))
+    (first,) = pools(namespace)
+    assert ray.get(first.ready.remote()) == 2
+    other = f"{namespace} too"
+    try:
+        video = film(tmp_path / "second", factory, EngineConfig(namespace=other, start_timeout=120, **CUT), seed=1)
+    finally:
+        for pool in pools(other):
+            ray.kill(pool)
+    assert video.windows_rendered == 9
+    assert ray.get(first.ready.remote()) == 0

@@ -99,13 +99,14 @@ class SharedPool:
         import ray
 
         spec, name = self._spec, pool_name(self._spec)
+        crowded = not _room(spec)
         for item in ray.util.list_named_actors(all_namespaces=True):
-            other = item["name"]
-            if item["namespace"] != spec.namespace or not other.startswith(f"{PREFIX}:") or other == name:
+            other, ours = item["name"], item["namespace"] == spec.namespace
+            if not other.startswith(f"{PREFIX}:") or (other == name if ours else not crowded):
                 continue
             with suppress(ValueError):  # it has just ended
-                handle = ray.get_actor(other, namespace=spec.namespace)
-                same_model = other.startswith(f"{PREFIX}:{spec.name}:")
+                handle = ray.get_actor(other, namespace=item["namespace"])
+                same_model = ours and other.startswith(f"{PREFIX}:{spec.name}:")
                 (handle.retire if same_model else handle.make_room).remote()
         options = {
             "lifetime": "detached",
@@ -151,6 +152,15 @@ class _Answer(RayCall):
         except WorkerDied:
             self._pool.forget()
             raise
+
+
+def _room(spec: PoolSpec) -> bool:
+    """Whether the cluster has what one worker of each kind needs, at the moment."""
+    import ray
+
+    free = ray.available_resources()
+    demands = [kind.demand for kind in spec.kinds.values()]
+    return all(free.get("CPU", 0) >= d.cpus and free.get("GPU", 0) >= d.gpus for d in demands)
 
 
 def pool_name(spec: PoolSpec) -> str:
