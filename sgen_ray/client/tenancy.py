@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from sgen_ray.client.schema import _Answer, _Request
+from .schema import _Answer, _Request
 
 WebhookEvent = Literal["video.completed", "video.failed", "video.awaiting_approval"]
 
