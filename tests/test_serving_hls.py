@@ -113,6 +113,8 @@ def test_only_what_is_there_from_the_beginning_is_listed(client: httpx.Client, j
     tag = fragment.headers["etag"]
     assert client.get(f"/v1/videos/{job.id}/hls/1.m4s", headers={"If-None-Match": tag}).status_code == 304
     assert client.get(f"/v1/videos/{job.id}/hls/7.m4s").status_code == 409
+    jobs.advance(job.lease, JobState.STITCHING)  # all is painted, and some of it not yet encoded
+    assert len(listed()) == 4 and "ENDLIST" not in client.get(playlist_of(client, job)).text
     for wrong in ("10.m4s", "-1.m4s", "99999.m4s"):
         assert client.get(f"/v1/videos/{job.id}/hls/{wrong}").status_code in (404,), wrong
     assert client.get(f"/v1/videos/{job.id}/hls/x.m4s").status_code == 400

@@ -28,10 +28,12 @@ from toy_model import ToyFactory, request
 from sgen_ray import recorded
 from sgen_ray.engine.events import CallFinished
 from sgen_ray.errors import Cancelled, EngineError
+from sgen_ray.jobs.announce import EVENTS
 from sgen_ray.jobs.jobs import Jobs
 from sgen_ray.jobs.records import Job, JobKind, new_id, utc_now
 from sgen_ray.orders import Order
 from sgen_ray.serving.app import build_app
+from sgen_ray.serving.deliver import deliver_due
 from sgen_ray.serving.settings import Settings
 from sgen_ray.telemetry import context, logs, metrics, spans
 from sgen_ray.types import Video
@@ -152,6 +154,17 @@ def test_jobs_that_nobody_makes_are_counted_too(place: Place, tmp_path: Path) ->
     with TestClient(place.app) as client, place.films():
         assert ended(client, lost.id)["error"]["code"] == "plan"
     assert more(before)["sgen_jobs_ended_total{error=plan,state=failed}"] == 1
+
+
+def test_webhooks_are_counted(place: Place) -> None:
+    jobs: Jobs = place.app.state.service.jobs
+    before = counted()
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # and nobody listens
+        jobs.add_endpoint("local", f"http://127.0.0.1:{closed.getsockname()[1]}/", tuple(set(EVENTS.values())))
+        jobs.request_cancel(jobs.submit(request()).id)
+        assert deliver_due(jobs, private=True) == 1
+    assert more(before)["sgen_webhook_deliveries_total{outcome=failed}"] == 1
 
 
 def test_metrics_and_spans_that_break_do_not_disturb_a_film(

@@ -27,6 +27,12 @@ def serve(
     replicas: Annotated[int, typer.Option(min=1, help="Processes that answer HTTP.")] = 1,
     renderers: o.Renderers = None,
     max_seconds: Annotated[float, typer.Option(help="The longest film that may be asked for.")] = 1200,
+    keys: Annotated[
+        str, typer.Option(help="Whether requests need an API key: auto (unless on 127.0.0.1 only), required or off.")
+    ] = "auto",
+    insecure: Annotated[
+        bool, typer.Option("--insecure", metavar="", help="With --keys off on another host: something else guards it.")
+    ] = False,
     max_queue: Annotated[int, typer.Option(min=1, help="Films that may wait before more are refused.")] = 1000,
     log_format: Annotated[
         str | None, typer.Option(help="Log lines as text, or as json.", metavar="text|json", show_default="text")
@@ -64,6 +70,9 @@ def serve(
             "max_queue": max_queue,
             "log_format": log_format,
             "log_file": None if log_file is None else str(log_file.absolute()),
+            "host": host,
+            "keys": keys,
+            "insecure": insecure,
         }
     )
     try:

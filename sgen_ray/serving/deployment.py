@@ -35,8 +35,9 @@ class Ingress:
 
 
 def app(args: dict[str, Any]) -> Application:
-    """The application, from the arguments of a Serve config. Raises RequestError for a setting that there is not."""
-    return application(settings_of(args))
+    """The application, from the arguments of a Serve config. One that does not say at which `host` Serve listens is
+    taken to be open to all, and wants keys. Raises RequestError for a setting that there is not."""
+    return application(settings_of({"host": "0.0.0.0", **args}))
 
 
 def application(settings: Settings) -> Application:

@@ -7,6 +7,7 @@ streams there are; a stream is a queue, and is gone with its client. Nothing is 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ router = APIRouter(prefix="/v1/videos", tags=["videos"])
 
 TICK = 0.25
 """Seconds between two looks."""
+
+log = logging.getLogger(__name__)
 
 
 class Stream:
@@ -102,6 +105,8 @@ class Follower:
                     found = await run_in_threadpool(look, self._jobs, self._news, after)
                 except DatabaseError:  # it may come back; meanwhile clients are only told that we are here
                     pass
+                except Exception:
+                    log.exception("events were not read; the next look may do better")
                 else:
                     for job in after:
                         self._hand_out(job, found)

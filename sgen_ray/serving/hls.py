@@ -25,8 +25,6 @@ from sgen_ray.serving.service import By, In
 
 router = APIRouter(prefix="/v1/videos/{video_id}/hls", tags=["videos"])
 
-_WHOLE = (JobState.STITCHING, JobState.COMPLETED)
-
 
 @router.get(
     f"/{PLAYLIST}",
@@ -40,7 +38,7 @@ def film(video_id: str, request: Request, service: In, caller: By) -> Response:
     parts = _parts(artifacts, job)
     query = urlencode(parse_qsl(request.url.query))
     suffix = f"?{query}" if query else ""
-    ready = _ready(artifacts, parts, whole=job.state in _WHOLE)
+    ready = _ready(artifacts, parts, whole=job.state is JobState.COMPLETED)
     fps = job.request.fps
     listed = [(f"{index}.m4s{suffix}", parts.frames[index] / fps) for index in range(ready) if parts.frames[index]]
     if not listed:

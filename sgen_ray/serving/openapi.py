@@ -14,6 +14,7 @@ _REF = "#/components/schemas/{model}"
 _ERRORS = {
     400: "What was asked for cannot be made as written",
     401: "There is no such key",
+    403: "Another site's page sent this",
     404: "There is no such video",
     409: "The video is not in a state that allows this",
     413: "The body is too large",
@@ -59,8 +60,13 @@ def describe(app: FastAPI) -> None:
                           schema.ApproveVideo):  # fmt: skip
                 own = model.model_json_schema(ref_template=_REF)
                 components |= own.pop("$defs", {}) | {model.__name__: own}
+            components |= {"ErrorAnswer": schema.ErrorAnswer.model_json_schema(ref_template=_REF)}
+            components |= components["ErrorAnswer"].pop("$defs")
+            content = {"application/json": {"schema": {"$ref": _REF.format(model="ErrorAnswer")}}}
+            errors = {str(code): {"description": text, "content": content} for code, text in _ERRORS.items()}
             for path in document["paths"].values():
                 for operation in path.values():
+                    operation["responses"] |= errors
                     operation["responses"].pop("422", None)
             for unused in ("HTTPValidationError", "ValidationError"):
                 components.pop(unused, None)
