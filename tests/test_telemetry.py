@@ -28,10 +28,12 @@ from toy_model import ToyFactory, request
 from sgen_ray import recorded
 from sgen_ray.engine.events import CallFinished
 from sgen_ray.errors import Cancelled, EngineError
+from sgen_ray.jobs.announce import EVENTS
 from sgen_ray.jobs.jobs import Jobs
 from sgen_ray.jobs.records import Job, JobKind, new_id, utc_now
 from sgen_ray.orders import Order
 from sgen_ray.serving.app import build_app
+from sgen_ray.serving.deliver import deliver_due
 from sgen_ray.serving.settings import Settings
 from sgen_ray.telemetry import context, logs, metrics, spans
 from sgen_ray.types import Video
@@ -76,8 +78,10 @@ def finished_spans() -> Iterator[Callable[[], dict[str, list]]]:
 
 
 @pytest.fixture
-def lines() -> Iterator[Callable[[], list[dict]]]:
+def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[dict]]]:
     """What was logged as JSON since."""
+    for name in (logs.FORMAT, logs.FILE):
+        monkeypatch.setenv(name, "")  # and as it was afterwards: processes of other tests would look at it
     stream = io.StringIO()
     with_loggers = {name: logging.getLogger(name) for name in (*logs._LOGGERS, "uvicorn.error", "uvicorn.access")}
     before = {n: (logger.handlers, logger.propagate, logger.level) for n, logger in with_loggers.items()}
@@ -152,6 +156,17 @@ def test_jobs_that_nobody_makes_are_counted_too(place: Place, tmp_path: Path) ->
     with TestClient(place.app) as client, place.films():
         assert ended(client, lost.id)["error"]["code"] == "plan"
     assert more(before)["sgen_jobs_ended_total{error=plan,state=failed}"] == 1
+
+
+def test_webhooks_are_counted(place: Place) -> None:
+    jobs: Jobs = place.app.state.service.jobs
+    before = counted()
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # and nobody listens
+        jobs.add_endpoint("local", f"http://127.0.0.1:{closed.getsockname()[1]}/", tuple(set(EVENTS.values())))
+        jobs.request_cancel(jobs.submit(request()).id)
+        assert deliver_due(jobs, private=True) == 1
+    assert more(before)["sgen_webhook_deliveries_total{outcome=failed}"] == 1
 
 
 def test_metrics_and_spans_that_break_do_not_disturb_a_film(
@@ -318,6 +333,24 @@ def test_a_trace_goes_with_the_job() -> None:
         trace = context.trace_of({"renderers": 2, **context.carried()})
     assert trace == context.parse(CALLER) and trace is not None and trace.header == CALLER
     assert not replace(trace, sampled=False).header.endswith("1")
+
+
+def test_a_file_is_shared_with_the_processes_that_are_started(tmp_path: Path, lines: Callable[[], list[dict]]) -> None:
+    logs.set_up("json", str(tmp_path / "log"))
+    script = (
+        "from sgen_ray.telemetry import logs; logs.set_up(); import sgen_ray.telemetry.film as f; f.log.info('two')"
+    )
+    logging.getLogger("sgen_ray").info("one")
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+    logging.getLogger("sgen_ray").info("three")
+    logging.getLogger("sgen_ray").handlers[0].close()
+    written = [json.loads(line)["message"] for line in (tmp_path / "log").read_text().splitlines()]
+    assert written == ["one", "two", "three"]
+
+
+def test_there_are_two_formats(lines: Callable[[], list[dict]]) -> None:
+    with pytest.raises(ValueError, match="text or json"):
+        logs.set_up("yaml")
 
 
 def test_text_lines_stay_one_line() -> None:
