@@ -20,7 +20,8 @@ from sgen_ray import orders
 ROOT = Path(__file__).parent.parent
 
 USE = """
-import sys
+import importlib, pkgutil, sys
+import sgen_ray_client
 from sgen_ray_client import Client, NotFound, Retries
 
 with Client(retries=Retries(attempts=2)) as client:
@@ -30,6 +31,8 @@ with Client(retries=Retries(attempts=2)) as client:
         client.videos.retrieve("job_none")
     except NotFound as error:
         print(error.code)
+for module in pkgutil.iter_modules(sgen_ray_client.__path__):
+    importlib.import_module(f"sgen_ray_client.{module.name}")
 print(video.status, events[0], events[-1], client._calls._headers["User-Agent"])
 print(sorted({name.partition(".")[0] for name in sys.modules} & {"sgen_ray", "torch", "ray", "numpy", "httpx_sse"}))
 """
