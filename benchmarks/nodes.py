@@ -27,9 +27,10 @@ HERE = f"{NETWORK}.254"
 HEAD = f"{NETWORK}.1"
 DASHBOARD = f"http://{HEAD}:8265"
 _BIN = Path(sys.executable).parent
-_QUICK = {  # for a drill: a node that says nothing is given up after seconds
-    "RAY_health_check_initial_delay_ms": "0", "RAY_health_check_period_ms": "1000",
-    "RAY_health_check_timeout_ms": "1000", "RAY_health_check_failure_threshold": "3",
+_HERE = {  # several nodes on a few cores: what is slow lives; a node that says nothing is given up after half a minute
+    "RAY_health_check_initial_delay_ms": "0", "RAY_health_check_period_ms": "2000",
+    "RAY_health_check_timeout_ms": "5000", "RAY_health_check_failure_threshold": "4",
+    "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "60",
 }  # fmt: skip
 
 
@@ -119,7 +120,8 @@ class Nodes:
         self._env = {
             "PATH": f"{_BIN}:{os.environ['PATH']}", "HOME": "/tmp", "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8",
             "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": self.token, "RAY_USAGE_STATS_ENABLED": "0",
-            "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "OMP_NUM_THREADS": "1", **_QUICK, **env,
+            "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "OMP_NUM_THREADS": "1", **_HERE, **env,
+            "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "120",
         }  # fmt: skip
         self._log = log
         self._tag = f"sg{os.getpid() % 10000}"

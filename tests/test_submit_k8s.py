@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -145,8 +146,10 @@ def test_ctrl_c_deletes_the_rayjob(tmp_path: Path) -> None:
         env = {**os.environ, "KUBECONFIG": str(config)}
         line = [sys.executable, "-m", "sgen_ray.cli.main", *LINE, "--wait"]
         with subprocess.Popen(line, env=env, stderr=subprocess.PIPE, text=True) as process:
-            while not any(asked.endswith("/log") for asked in toy.kubernetes.asked) and process.poll() is None:
-                pass
+            deadline = time.monotonic() + 60
+            while not any(asked.endswith("/log") for asked in toy.kubernetes.asked):
+                assert process.poll() is None and time.monotonic() < deadline
+                time.sleep(0.05)
             process.send_signal(signal.SIGINT)
             assert process.stderr is not None
             said = process.stderr.read()
