@@ -82,6 +82,7 @@ def page(studio: Studio) -> Iterator[Page]:
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("console", lambda message: wrong.append(message.text) if "Content Security" in message.text else None)
     page.goto(studio.address)
+    expect(page.get_by_role("heading", name="New film")).to_be_visible()
     yield page
     page.close()
     assert wrong == []

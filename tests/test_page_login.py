@@ -10,11 +10,14 @@ from playwright.sync_api import Page, expect
 from service import Place, toy_place
 
 pytestmark = needs_chromium
+expect.set_options(timeout=60_000)
 
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    return toy_place(tmp_path, monkeypatch, keys="required")
+    place = toy_place(tmp_path, monkeypatch, keys="required")
+    assert place.app.state.service.jobs.list().jobs == ()  # the database is made now, not with the first look
+    return place
 
 
 @pytest.fixture
@@ -27,7 +30,6 @@ def page(place: Place) -> Iterator[Page]:
 
 
 def test_a_key_opens_the_page_until_one_leaves(page: Page, place: Place) -> None:
-    expect.set_options(timeout=30_000)
     _, key = place.app.state.service.jobs.create_key("studio", "page")
     expect(page.get_by_role("heading", name="Your key, please")).to_be_visible()
     expect(page.get_by_role("navigation", name="Films")).to_be_hidden()

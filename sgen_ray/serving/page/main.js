@@ -18,6 +18,8 @@ let turn = 0;
 
 const go = (id) => (location.hash = id ? `#/${id}` : "#/");
 
+const moment = () => show(view, h("p.soft", {}, "One moment …"));
+
 function enter(next) {
   here = next;
   document.title = `${next.title} – sgen`;
@@ -33,7 +35,7 @@ async function route({ focus = true } = {}) {
   list.current(id || null);
   if (!id) enter(composer(view, arrived));
   else {
-    show(view, h("p.soft.wait", {}, "One moment …"));
+    moment();
     try {
       const film = await videos.get(id);
       if (mine !== turn) return;
@@ -102,6 +104,7 @@ document.querySelector(".skip").addEventListener("click", (event) => {
 addEventListener("hashchange", () => route());
 onLocked(lock);
 
+moment();
 try {
   const who = await session();
   document.getElementById("leave").hidden = !(who.login && who.tenant);
