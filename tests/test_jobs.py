@@ -441,3 +441,31 @@ def test_counts(jobs: Jobs) -> None:
         "completed": 1,
     }
     assert sum(jobs.count(tenant="a").values()) == jobs.count(tenant="a")[JobState.QUEUED] == 2
+
+
+def test_a_job_at_work_is_deleted_and_its_worker_hears(jobs: Jobs) -> None:
+    job = brought_to(jobs, JobState.RENDERING)
+    assert job.lease is not None
+    with pytest.raises(JobError, match="cancel it before"):
+        jobs.delete(job.id)
+    with pytest.raises(UnknownJob):
+        jobs.delete(job.id, at_work=True, tenant="another")
+    jobs.delete(job.id, at_work=True, tenant="local")
+    with pytest.raises(LeaseLost, match="deleted"):
+        jobs.cancel_wanted(job.lease)
+    with pytest.raises(UnknownJob):
+        jobs.get(job.id)
+
+
+def test_the_oldest_first(jobs: Jobs) -> None:
+    made = [jobs.submit(REQUEST).id for _ in range(3)]
+    page = jobs.list(limit=2, oldest_first=True)
+    assert [job.id for job in page.jobs] == made[:2]
+    rest = jobs.list(limit=2, oldest_first=True, cursor=page.next)
+    assert ([job.id for job in rest.jobs], rest.next) == (made[2:], None)
+
+
+def test_a_changed_plan_waits_again(jobs: Jobs) -> None:
+    job = brought_to(jobs, JobState.AWAITING_APPROVAL)
+    again = jobs.approve(job.id, request=OTHER, held="h", again=True)
+    assert (again.state, again.approve, again.plan, again.held) == (JobState.QUEUED, True, None, "h")

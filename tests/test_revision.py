@@ -15,7 +15,7 @@ from sgen_ray.engine.stored import stored_segment
 from sgen_ray.errors import RequestError
 from sgen_ray.jobs.artifacts import Artifacts
 from sgen_ray.jobs.fingerprints import Backend
-from sgen_ray.revision import Revision, edit_shot, extend
+from sgen_ray.revision import Revision, edit_shot, extend, rewrite
 from sgen_ray.types import Plan, Shot, Video
 
 LOCAL = EngineConfig(in_process=True, renderers=2, window=8, overlap=4, segment=4)
@@ -110,3 +110,13 @@ def test_a_longer_film_keeps_its_beginning(plan: Plan, tmp_path: Path) -> None:
     _, new_parts = parts(tmp_path, after)
     kept = [part.index for part in old.parts if part.stop <= 44 - 1]
     assert len(kept) == 10 and all(old_parts[i] == new_parts[i] for i in kept)
+
+
+def test_another_storyboard_holds_what_stays(plan: Plan) -> None:
+    old = plan.request.shots
+    one = rewrite(plan, [old[0], Shot("a storm", 6), old[2], old[3]])
+    assert sorted(one.held) == sorted(edit_shot(plan, 2, "a storm").held)
+    two = rewrite(plan, [Shot("a storm", 6), old[1], old[2], Shot("a calm", 6)])
+    assert sorted(two.held) == [*range(6, 18)]
+    assert rewrite(plan, [*old[:3], Shot("shot 3", 7)]).held == {}
+    assert rewrite(plan, old[:3]).held == {}

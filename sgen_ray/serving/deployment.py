@@ -37,38 +37,38 @@ def app(args: dict[str, Any]) -> Application:
     return application(settings_of(args))
 
 
-def application(settings: Settings) -> Application:
-    """Replicas ask for no CPU: on a machine of few cores these belong to the renderers."""
-    films = serve.deployment(
-        Films,
+def application(settings: Settings, films: type = Films, ingress: type = Ingress) -> Application:
+    """Replicas ask for no CPU: on a machine of few cores these belong to the renderers. Other classes than these two
+    bring models of their own."""
+    makers = serve.deployment(
+        films,
         name="Films",
         num_replicas=settings.workers,
         ray_actor_options={"num_cpus": 0},
         health_check_period_s=5,
         graceful_shutdown_timeout_s=HAND_BACK_WITHIN + 5,
     ).bind(settings)
-    ingress = serve.deployment(
-        serve.ingress()(Ingress),
+    return serve.deployment(
+        serve.ingress()(ingress),
         name="Ingress",
         num_replicas=settings.replicas,
         ray_actor_options={"num_cpus": 0},
         max_ongoing_requests=500,
         health_check_period_s=5,
         graceful_shutdown_timeout_s=10,
-    ).bind(settings, films)
-    return ingress
+    ).bind(settings, makers)
 
 
 @contextmanager
-def deployed(settings: Settings, host: str, port: int) -> Iterator[None]:
+def deployed(settings: Settings, host: str, port: int, **classes: type) -> Iterator[None]:
     """The service on the cluster that this process is connected to. At the end of the context it is taken away: jobs
-    under way are handed back first."""
+    under way are handed back first. `classes` as `application`."""
     logging.getLogger("ray.serve").setLevel(logging.ERROR)
     serve.start(
         proxy_location="HeadOnly", http_options={"host": host, "port": port}, logging_config={"log_level": "WARNING"}
     )
     try:
-        serve.run(application(settings), name=NAME, route_prefix="/")
+        serve.run(application(settings, **classes), name=NAME, route_prefix="/")
         yield
     finally:
         serve.delete(NAME)
