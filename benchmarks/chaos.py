@@ -115,7 +115,9 @@ def main() -> None:
         if not all(outcome.completed and outcome.identical for outcome in calm):
             sys.exit(f"the undisturbed film did not come out: {calm[0].complaint or calm[1].complaint}")
         for seed in range(arguments.seed, arguments.seed + arguments.runs):
-            kills = schedule(seed, usual.film, arguments.kinds)
+            # The shortest so far: on a machine that has become faster, kills would come after the end.
+            span = min([usual.film, *(outcome.film for outcome in outcomes if outcome.completed)])
+            kills = schedule(seed, span, arguments.kinds)
             outcomes.append(run(folder, truth, nodes, arguments.seconds, seed, kills))
             print(line(outcomes[-1], usual.seconds), file=sys.stderr, flush=True)
     report(outcomes, usual.seconds, arguments)
@@ -324,6 +326,7 @@ def report(outcomes: list[Outcome], usual: float, arguments: argparse.Namespace)
         "completed": sum(run.completed for run in outcomes),
         "identical": sum(run.identical for run in outcomes),
         "painted_again": sum(run.again for run in outcomes),
+        "kills_too_late": sum(run.missed for run in outcomes),
         "undisturbed": usual,
         "disturbed": statistics.median(run.seconds for run in outcomes),
     }
