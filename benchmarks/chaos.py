@@ -104,7 +104,6 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     parser.add_argument("--small", action="store_const", dest="runs", const=5, help="the same as --runs 5")
     arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # no node stays behind
     outcomes = []
     with tempfile.TemporaryDirectory(prefix="chaos-") as name, cluster() as nodes:
         folder = Path(name)
