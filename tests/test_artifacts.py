@@ -194,8 +194,8 @@ def test_gc_on_s3(s3: str, tmp_path: Path) -> None:
         job = jobs.submit(VideoRequest((Shot("a red car", 4),), 480, 240, 8), owner="worker")
         assert job.lease is not None
         jobs.advance(job.lease, JobState.RENDERING, film=parts.name)
-        told = collect(jobs, artifacts, later, timedelta(0), dry_run=True)
+        told = collect(jobs, artifacts.uri, later, timedelta(0), dry_run=True)
         assert told.kinds() == {"window": (1, 4), "plan": (1, 4), "stats": (1, 4)}
         assert artifacts.exists("window", "lost")
-        assert collect(jobs, artifacts, later, timedelta(0)).kinds() == told.kinds()
+        assert collect(jobs, artifacts.uri, later, timedelta(0)).kinds() == told.kinds()
     assert {(item.kind, item.fingerprint) for item in Artifacts(store).everything()} == kept
