@@ -88,7 +88,7 @@ def test_a_collection_takes_nothing_from_a_film_that_is_made(tmp_path: Path) -> 
         with Jobs(f"sqlite:///{store}/jobs.db", store) as jobs:
             while not over.wait(0.05):
                 now = datetime.now(UTC) + timedelta(seconds=1)
-                swept.append(collect(jobs, Artifacts(store), now, timedelta(0)))
+                swept.append(collect(jobs, store, now, timedelta(0)))
 
     with Jobs(f"sqlite:///{store}/jobs.db", store) as jobs:
         job = recorded.record(jobs, order, output, store=store, engine=engine, owner="film")
