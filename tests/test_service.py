@@ -232,3 +232,11 @@ def test_a_picture_that_is_none_is_refused(client: TestClient) -> None:
     told = error(client.post("/v1/videos", data=form, files={"input_reference": b"GIF89a" + bytes(100)}))
     assert told["code"] == "invalid_value" and "picture" in told["message"]
     error(client.post("/v1/videos", data=form, files={"prompt": b"a file"}))
+
+
+def test_the_manual_needs_no_script_and_no_other_host(client: TestClient) -> None:
+    page = client.get("/docs")
+    assert page.status_code == 200 and "<script" not in page.text and "https://" not in page.text
+    for path in client.get("/openapi.json").json()["paths"]:
+        assert f"<code>{path}</code>" in page.text
+    assert client.get("/docs.css").headers["content-type"].startswith("text/css")

@@ -12,6 +12,7 @@ from sgen_ray.serving import (
     events,
     health,
     hls,
+    manual,
     observed,
     page,
     pictures,
@@ -44,12 +45,15 @@ ROUTERS = (
     signed.router,
     webhooks.router,
     observed.router,
+    manual.router,
     page.router,
 )
 
 
 def build_app(settings: Settings) -> FastAPI:
-    app = FastAPI(title="sgen-ray", version=__version__, telemetry=of_requests(observed.PROBES))
+    app = FastAPI(
+        title="sgen-ray", version=__version__, docs_url=None, redoc_url=None, telemetry=of_requests(observed.PROBES)
+    )
     app.state.service = Service(settings)
     app.add_middleware(BodyLimit, most=round(settings.max_body_mib * 2**20))
     handle_problems(app)
