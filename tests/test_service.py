@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -236,7 +237,7 @@ def test_a_picture_that_is_none_is_refused(client: TestClient) -> None:
 
 def test_the_manual_needs_no_script_and_no_other_host(client: TestClient) -> None:
     page = client.get("/docs")
-    assert page.status_code == 200 and "<script" not in page.text and "https://" not in page.text
+    assert page.status_code == 200 and not re.search(r'<script|src=|href="http', page.text)
     for path in client.get("/openapi.json").json()["paths"]:
         assert f"<code>{path}</code>" in page.text
     assert client.get("/docs.css").headers["content-type"].startswith("text/css")
