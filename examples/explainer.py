@@ -28,7 +28,7 @@ def main() -> None:
     with client_of(options) as client:
         video = client.videos.create_and_wait(shots=shots, on_event=told)
         fetch(client, video, options.output)
-        report = client.videos.report(video.id)
+        report = client.videos.report(video.id)["figures"]
         print(f"seam ratio {report['seam_ratio']}, drift {report['drift']}")
 
 
