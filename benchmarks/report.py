@@ -215,6 +215,27 @@ def simulator(record: Figures) -> list[str]:
     return _table(columns, rows)
 
 
+def service(record: Figures) -> list[str]:
+    f = record["figures"]
+    load = f["load"]
+    kinds = {
+        "creates": "creates",
+        "polls": "polls, all jobs queued",
+        "polls_beside_streams": "polls beside the streams",
+    }
+    rows = [[what, *(_number(load[kind][name]) for name in ("rate", "p50_ms", "p99_ms"))]
+            for kind, what in kinds.items()]  # fmt: skip
+    memory = [[when, str(round(mib))] for when, mib in load["memory_mib"].items()]
+    times = [[what, _number(sorted(found)[len(found) // 2])] for what, found in f["times"].items()]
+    streams = (
+        f"Opening the streams took {_number(load['streams_opened_s'])} s; open and waiting they cost "
+        f"{_percent(load['streams_cpu'])} of a core."
+    )
+    return [*_table(["one process, SQLite, eight callers", "a second", "p50, ms", "p99, ms"], rows), "", streams, "",
+            *_table(["memory of that process", "MiB"], memory), "",
+            *_table(["`sgen serve`, films of a minute", "median, s"], times)]  # fmt: skip
+
+
 SECTIONS: dict[str, tuple[str, Callable[[Figures], list[str]]]] = {
     "judge": ("The judge", judge),
     "adherence": ("Prompt adherence", adherence),
@@ -228,6 +249,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Figures], list[str]]]] = {
     "chaos": ("Under fire", chaos),
     "memory": ("Memory against length", memory),
     "playable": ("The first playable second", playable),
+    "service": ("The service under load", service),
     "throughput": ("Stitching and encoding against ffmpeg alone", throughput),
 }
 
