@@ -33,7 +33,16 @@ def info(
     if json:
         show.show_json(facts)
     else:
-        show.show_table(facts)
+        show.show_table(_in_short(facts))
+
+
+def _in_short(facts: dict[str, Any]) -> dict[str, Any]:
+    """Of how a model came about, what fits on a line; the records of its stages are in the JSON."""
+    provenance = facts.get("provenance")
+    if not isinstance(provenance, dict):
+        return facts
+    short = {name: value for name, value in provenance.items() if name not in ("stages", "note")}
+    return {**facts, "note": provenance.get("note"), "provenance": short}
 
 
 def _describe(thing: str) -> dict[str, Any]:
