@@ -37,7 +37,7 @@ factory = toy_model.ToyFactory(Path("notes").absolute(), pause=0.1, in_process=F
 order, output = Order(toy_model.request(), factory), Path(f"{name}.mp4")
 tell = lambda event: print("window", flush=True) if isinstance(event, WindowFinished) else None
 with Jobs("sqlite:///store/jobs.db", "store") as jobs:
-    job = recorded.record(jobs, order, output, store="store", engine=engine, owner=name)
+    job = recorded.record(jobs, order, output, engine=engine, owner=name)
     video = recorded.fill(jobs, job, order, output, store="store", engine=engine, on_event=tell)
 """
 
@@ -91,7 +91,7 @@ def test_a_collection_takes_nothing_from_a_film_that_is_made(tmp_path: Path) -> 
                 swept.append(collect(jobs, store, now, timedelta(0)))
 
     with Jobs(f"sqlite:///{store}/jobs.db", store) as jobs:
-        job = recorded.record(jobs, order, output, store=store, engine=engine, owner="film")
+        job = recorded.record(jobs, order, output, engine=engine, owner="film")
         sweeper = threading.Thread(target=sweep)
         sweeper.start()
         try:

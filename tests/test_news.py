@@ -16,7 +16,7 @@ def steps(number: int) -> Event:
 
 def heard(reader: News, writer: News, number: int) -> bool:
     """Tells, until it is heard."""
-    for _ in range(100):
+    for _ in range(600):
         writer.tell("job", steps(number))
         if reader.newest(["job", "other"]) == {"job": steps(number)}:
             return True

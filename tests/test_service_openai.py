@@ -64,5 +64,5 @@ def test_what_is_wrong_is_said(client: OpenAI, tmp_path: Path) -> None:
         client.videos.create(prompt="shot 0", model="sora-2")
     assert refused.value.code == "model_not_found" and refused.value.param == "model"
     (tmp_path / "frame.png").write_bytes(b"no picture")
-    with pytest.raises(BadRequestError, match="no PNG, JPEG or WebP picture"):
+    with pytest.raises(BadRequestError, match="give a PNG, JPEG or WebP file"):
         client.videos.create(prompt="shot 0", input_reference=tmp_path / "frame.png")
