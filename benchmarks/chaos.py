@@ -227,7 +227,7 @@ class Nodes:
         found = []
         for process in psutil.Process().children(recursive=True):
             with suppress(psutil.Error):
-                if process.cmdline()[:1] and process.cmdline()[0].startswith(PROCESS[kind]):
+                if (line := process.cmdline()) and line[0].startswith(PROCESS[kind]):
                     found.append(process)
         return found
 
