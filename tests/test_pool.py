@@ -187,6 +187,19 @@ def test_a_pool_tells_its_workforce() -> None:
     assert shared.workforce()["renderer"] == Workforce(wanted=0, ready=0, lent=0)
 
 
+def test_where_the_cluster_got_smaller_a_worker_that_waits_for_room_goes_before_a_warm_one() -> None:
+    runtime = Still()
+    shared = pool(runtime)
+    ask(shared, "a", 1, limit=2)
+    runtime.loads = StillCall()  # no room for another
+    held = ids(ask(shared, "a", 2, limit=2))
+    assert held == [0] and runtime.alive == 2
+    shared.leave("a", frozenset(held))
+    ask(shared, "b", 2, limit=1)
+    assert [worker.killed for worker in runtime.workers] == [False, True]
+    assert ids(ask(shared, "b", 2, limit=1)) == [0]
+
+
 def test_the_least_stay() -> None:
     runtime = Still()
     shared = pool(runtime, idle=1.0, least=1)
