@@ -59,6 +59,8 @@ def main() -> None:
         films = [dict(zip(names, row, strict=True)) for row in rows]
         figures = {"times": times, "films": films}
         save("multinode", arguments, figures, judged=False, painted=False)
+        if not all(film["same"].startswith("yes") for film in films):
+            sys.exit("error: a film is not the one that a single process makes")
     except BaseException:
         for log in sorted(work.glob("*.log")):
             print(f"--- {log.name}\n{log.read_text()[-2000:]}", file=sys.stderr)

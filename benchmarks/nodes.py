@@ -31,6 +31,7 @@ _HERE = {  # several nodes on a few cores: what is slow lives; a node that says 
     "RAY_health_check_initial_delay_ms": "0", "RAY_health_check_period_ms": "2000",
     "RAY_health_check_timeout_ms": "5000", "RAY_health_check_failure_threshold": "4",
     "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "60",
+    "RAY_worker_niceness": "0",  # Ray's are at nice 15: right for a pod's own cores, but others would starve them here
 }  # fmt: skip
 
 

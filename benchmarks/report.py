@@ -236,6 +236,18 @@ def service(record: Figures) -> list[str]:
             *_table(["`sgen serve`, films of a minute", "median, s"], times)]  # fmt: skip
 
 
+def multinode(record: Figures) -> list[str]:
+    films = [
+        [f"{film['film']}, disturbed by {film['disturbed']}", film["same"], _number(film["seconds"])]
+        for film in record["figures"]["films"]
+    ]
+    return _table(["film", "as one process makes it", "seconds"], films)
+
+
+def upgrade(record: Figures) -> list[str]:
+    return _table(["what", "figure"], [[what, _number(value)] for what, value in record["figures"].items()])
+
+
 SECTIONS: dict[str, tuple[str, Callable[[Figures], list[str]]]] = {
     "judge": ("The judge", judge),
     "adherence": ("Prompt adherence", adherence),
@@ -250,6 +262,8 @@ SECTIONS: dict[str, tuple[str, Callable[[Figures], list[str]]]] = {
     "memory": ("Memory against length", memory),
     "playable": ("The first playable second", playable),
     "service": ("The service under load", service),
+    "multinode": ("Nodes that are lost", multinode),
+    "upgrade": ("A second cluster goes on", upgrade),
     "throughput": ("Stitching and encoding against ffmpeg alone", throughput),
 }
 

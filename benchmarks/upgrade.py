@@ -60,6 +60,8 @@ def main() -> None:
         shutil.rmtree(work, ignore_errors=True)
     show("Upgrade", ["what", "figure"], list(figures.items()))
     save("upgrade", arguments, figures, judged=False, painted=False)
+    if {figures["completed"], figures["films as one process makes them"]} != {figures["films"]}:
+        sys.exit("error: a film is missing, or is not the one that a single process makes")
 
 
 def drill(work: Path, prompts: tuple[str, ...], seconds: float) -> dict[str, Any]:
@@ -120,7 +122,7 @@ def drill(work: Path, prompts: tuple[str, ...], seconds: float) -> dict[str, Any
         "films": len(ids),
         "unfinished when the old cluster was killed": sum(not job.over for job in at_kill.values()),
         "windows finished by then": windows,
-        "completed by the new one": states[str(JobState.COMPLETED)],
+        "completed": states[str(JobState.COMPLETED)],
         "windows in all": len(painted),
         "windows finished twice": sum(number > 1 for number in painted.values()),
         "films as one process makes them": sum(

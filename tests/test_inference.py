@@ -55,6 +55,14 @@ def test_a_plan_is_a_function_of_the_request(factory: FolderFactory, plan: Plan)
     assert np.abs(told.semantic - plan.semantic).max() > 1e-4
 
 
+def test_a_worker_keeps_its_threads_whatever_others_of_the_process_have(factory: FolderFactory) -> None:
+    """The number of torch's threads shows in the last bits of what they sum."""
+    with ThreadPoolExecutor(1) as planner, ThreadPoolExecutor(1) as renderer:
+        planner.submit(factory.planner, "cpu", 2).result()
+        renderer.submit(factory.renderer, "cpu", 1).result()
+        assert planner.submit(torch.get_num_threads).result() == 2
+
+
 def test_held_steps_of_a_plan_come_back(factory: FolderFactory, plan: Plan) -> None:
     held = {step: plan.semantic[step] for step in (0, 1, 6)}
     told = order(factory, Shot("a bird flying", 3), Shot("a whale swimming", 4))

@@ -5,13 +5,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from toy_model import ToyFactory, request
 
+from sgen_ray.engine.actors import Planner
 from sgen_ray.engine.machine import Machine
 from sgen_ray.engine.messages import Granted, JobSpec, Kind, Loss, Need, PoolSpec, Wish, Workforce
 from sgen_ray.engine.pool import Pool, pools_here
 from sgen_ray.engine.runtime import Call, Demand, WorkerDied
 from sgen_ray.engine.staff import CLEAR_WITHIN
-from sgen_ray.errors import EngineError, ModelError
+from sgen_ray.errors import Cancelled, EngineError, ModelError
 
 LEASE = 30.0
 
@@ -38,10 +40,12 @@ class StillWorker:
     machine: str
     load: StillCall
     killed: bool = False
-    abandoned: bool = False
+    abandoned: int = 0
     resumed: StillCall = field(default_factory=StillCall)
+    turns: list[int] = field(default_factory=list)
 
     def call(self, method: str, *args: Any) -> StillCall:
+        self.turns += args
         return {"load": self.load, "resume": self.resumed}[method]
 
     def status(self) -> StillCall:
@@ -50,8 +54,8 @@ class StillWorker:
     def node(self) -> StillCall:
         return StillCall(True, self.machine)
 
-    def abandon(self) -> None:
-        self.abandoned = True
+    def abandon(self, turn: int) -> None:
+        self.abandoned = turn
 
     def kill(self) -> None:
         self.killed = True
@@ -183,6 +187,19 @@ def test_a_pool_tells_its_workforce() -> None:
     assert shared.workforce()["renderer"] == Workforce(wanted=0, ready=0, lent=0)
 
 
+def test_where_the_cluster_got_smaller_a_worker_that_waits_for_room_goes_before_a_warm_one() -> None:
+    runtime = Still()
+    shared = pool(runtime)
+    ask(shared, "a", 1, limit=2)
+    runtime.loads = StillCall()  # no room for another
+    held = ids(ask(shared, "a", 2, limit=2))
+    assert held == [0] and runtime.alive == 2
+    shared.leave("a", frozenset(held))
+    ask(shared, "b", 2, limit=1)
+    assert [worker.killed for worker in runtime.workers] == [False, True]
+    assert ids(ask(shared, "b", 2, limit=1)) == [0]
+
+
 def test_the_least_stay() -> None:
     runtime = Still()
     shared = pool(runtime, idle=1.0, least=1)
@@ -208,6 +225,33 @@ def test_a_driver_that_dies_is_noticed_and_its_workers_are_cleared_first() -> No
     ask(shared, "b", 2, limit=2)
     assert runtime.workers[1].killed
     assert ids(ask(shared, "b", 2, limit=2)) == [0, 2]
+
+
+def test_a_worker_is_cleared_each_time_it_must_be() -> None:
+    runtime = Still()
+    shared = pool(runtime)
+    for turn in (1, 2):
+        ask(shared, "gone", 1, limit=1)
+        assert ids(ask(shared, "gone", 1, limit=1)) == [0]
+        shared.leave("gone", frozenset())
+        (worker,) = runtime.workers
+        assert (worker.abandoned, worker.turns[-1]) == (turn, turn)
+        worker.resumed.done = True
+        shared.tick()
+
+
+def test_a_worker_works_on_where_it_heard_that_it_may_before_it_heard_to_stop() -> None:
+    """Both are said at once, and heard by two threads."""
+    worker = Planner(lambda: False, ToyFactory(), "cpu", 1)
+    worker.load()
+    worker.resume(1)
+    worker.abandon(1)
+    assert worker.plan(request())
+    worker.abandon(2)
+    with pytest.raises(Cancelled):
+        worker.plan(request())
+    worker.resume(2)
+    assert worker.plan(request())
 
 
 def test_a_driver_that_is_known_to_have_ended_is_not_waited_for() -> None:

@@ -94,17 +94,21 @@ class _Steps:
 
     def __init__(self, canceled: Canceled) -> None:
         self._canceled = canceled
-        self.abandoned = False
+        self.abandoned = self.resumed = 0  # the last turn of each
         self.now = Status()
+
+    @property
+    def stopped(self) -> bool:
+        return self.abandoned > self.resumed or self._canceled()
 
     def begin(self, method: str, index: int) -> protocols.OnStep:
         self.now = Status(method, index)
-        if self.abandoned or self._canceled():
+        if self.stopped:
             raise Cancelled(f"{method} {index} was cancelled")
 
         def on_step(done: int, total: int) -> None:
             self.now = Status(method, index, done, total)
-            if self.abandoned or self._canceled():
+            if self.stopped:
                 raise Cancelled(f"{method} {index} was cancelled after step {done} of {total}")
 
         return on_step
@@ -118,12 +122,13 @@ class _Worker:
     def status(self) -> Status:
         return self._steps.now
 
-    def abandon(self) -> None:
-        """Whoever asked for the calls that run and wait is gone: they end at their next step, until `resume`."""
-        self._steps.abandoned = True
+    def abandon(self, turn: int) -> None:
+        """Whoever asked for the calls that run and wait is gone: they end at their next step, until `resume`. The two
+        come by different threads: of one turn, `resume` is the later, in whichever order they arrive."""
+        self._steps.abandoned = turn
 
-    def resume(self) -> tuple[None, None]:
-        self._steps.abandoned = False
+    def resume(self, turn: int) -> tuple[None, None]:
+        self._steps.resumed = turn
         return None, None
 
 

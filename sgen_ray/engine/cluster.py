@@ -70,8 +70,8 @@ class RayWorker:
     def node(self) -> RayCall:
         return RayCall(self._handle.node.options(concurrency_group="status").remote(), None)
 
-    def abandon(self) -> None:
-        self._handle.abandon.options(concurrency_group="status").remote()
+    def abandon(self, turn: int) -> None:
+        self._handle.abandon.options(concurrency_group="status").remote(turn)
 
     def kill(self) -> None:
         import ray

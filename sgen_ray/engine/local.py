@@ -56,8 +56,8 @@ class LocalWorker:
     def node(self) -> LocalCall:
         return _answered("here")
 
-    def abandon(self) -> None:
-        self._actor.abandon()
+    def abandon(self, turn: int) -> None:
+        self._actor.abandon(turn)
 
     def kill(self) -> None:
         self.killed.set()

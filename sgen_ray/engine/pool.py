@@ -224,8 +224,8 @@ class Pool:
         wanted = self._wanted = sizes(soon, present, limit, self._spec.exclusive)
         for kind in self._spec.kinds:
             surplus = present[kind] - wanted[kind]
-            # First those without work, then those that load: a busy one would have to end its window.
-            order = sorted(self._staff.staying(kind), key=lambda m: (not m.free, m.ready, -m.id))
+            # First those that load or wait for room, then those without work: a busy one would have to end its window.
+            order = sorted(self._staff.staying(kind), key=lambda m: (m.ready, not m.free, -m.id))
             for member in order[: max(0, surplus)]:
                 member.leaving = True
                 if member.job is None and member.clearing is None:

@@ -69,8 +69,9 @@ class Worker(Protocol):
         """The machine that it is on, named as `Runtime.draining` does."""
         ...
 
-    def abandon(self) -> None:
-        """Ends the calls that it has at their next step, whoever made them, until it is called to `resume`."""
+    def abandon(self, turn: int) -> None:
+        """Ends the calls that it has at their next step, whoever made them, until it is called to `resume` of the same
+        turn, which may overtake this; turns count up from 1."""
         ...
 
     def kill(self) -> None: ...

@@ -32,6 +32,7 @@ class Member:
     node: Call | str = ""
     clearing: Call | None = None
     clear_by: float = 0.0
+    turn: int = 0  # how often it was cleared
 
     @property
     def ready(self) -> bool:
@@ -90,8 +91,9 @@ class Staff:
     def clear(self, member: Member, now: float) -> None:
         """Stops what it still does for a job that is gone; it is free again when that has ended."""
         member.job, member.recalled = None, False
-        member.worker.abandon()
-        member.clearing, member.clear_by = member.worker.call("resume"), now + CLEAR_WITHIN
+        member.turn += 1
+        member.worker.abandon(member.turn)
+        member.clearing, member.clear_by = member.worker.call("resume", member.turn), now + CLEAR_WITHIN
 
     def settle(self, now: float) -> list[Trouble]:
         """Takes the results of finished loads and clearings, and ends what does not stop; who died while loading."""

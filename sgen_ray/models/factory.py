@@ -103,6 +103,8 @@ class FolderFactory:
 
         from sgen_ray.models.parts import load_part
 
+        # A thread that is new to torch takes what any other has set last, at its first look: now, not after ours.
+        torch.get_num_threads()
         torch.set_num_threads(threads)
         dtype = torch.bfloat16 if torch.device(device).type == "cuda" else torch.float32
         return lambda name, dtype=torch.float32: load_part(self.folder, name, device, dtype), dtype
