@@ -14,8 +14,10 @@ from sgen_ray.jobs.records import Lease, Progress
 
 Answer = TypeVar("Answer")
 
-LOOK_EVERY = 1.0
-"""Seconds between two looks at whether to stop; progress is written no more often."""
+LOOK_EVERY = 0.25
+"""Seconds between two looks at whether to stop, which only read."""
+WRITE_EVERY = 1.0
+"""Progress is written no more often."""
 
 
 class Keeper:
@@ -73,7 +75,8 @@ class Keeper:
 
     def _look(self) -> None:
         progress, now = self.progress, time.monotonic()
-        if progress == self._written and now - self._renewed < self._span / 4:
+        since = now - self._renewed
+        if since < self._span / 4 and (progress == self._written or since < WRITE_EVERY):
             self._cancel |= self.jobs.cancel_wanted(self.lease)
             return
         job = self.jobs.renew(self.lease, progress=progress)
