@@ -1,13 +1,10 @@
 """The HTTP service on a real port of this machine, for tests."""
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import toy_model
-import uvicorn
 from fastapi import FastAPI
+from service import listening as serving
 from toy_model import ToyFactory
 
 from sgen_ray import recorded
@@ -25,23 +22,6 @@ LOCAL = EngineConfig(in_process=True, renderers=2, window=8, overlap=4, segment=
 
 def app_of(folder: Path) -> FastAPI:
     return build_app(Settings(store=str(folder), database=f"sqlite:///{folder}/jobs.db"))
-
-
-@contextmanager
-def serving(app: FastAPI) -> Iterator[str]:
-    """Its address."""
-    config = uvicorn.Config(app, port=0, ws="none", lifespan="off", log_level="error")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        while not server.started:
-            thread.join(0.01)
-            assert thread.is_alive()
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join()
 
 
 def film(folder: Path, jobs: Jobs, request: VideoRequest | None = None, pause: float = 0.0, kept: bool = True) -> Job:

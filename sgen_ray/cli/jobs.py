@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -15,6 +15,8 @@ from sgen_ray.cli import remote
 from sgen_ray.errors import JobError
 
 if TYPE_CHECKING:
+    from sgen_ray.client import Video
+    from sgen_ray.client.client import Videos
     from sgen_ray.jobs.jobs import Jobs
     from sgen_ray.jobs.records import Job
 
@@ -63,13 +65,7 @@ def status(
     """
     from sgen_ray.cli import show
 
-    if place := remote.chosen(server, store, database):
-        with remote.talking(place) as client:
-            facts = remote.facts(client.videos.retrieve(job), client.base_url)
-    else:
-        with opened(store, database) as records:
-            records.reap()
-            facts = job_facts(records.get(job))
+    facts = _asked(lambda videos: videos.retrieve(job), lambda records: records.get(job), store, database, server)
     if json:
         show.show_json(facts)
     else:
@@ -89,13 +85,9 @@ def cancel(
     """
     from sgen_ray.cli import show
 
-    if place := remote.chosen(server, store, database):
-        with remote.talking(place) as client:
-            facts = remote.facts(client.videos.cancel(job), client.base_url)
-    else:
-        with opened(store, database) as records:
-            records.reap()
-            facts = job_facts(records.request_cancel(job))
+    facts = _asked(
+        lambda videos: videos.cancel(job), lambda records: records.request_cancel(job), store, database, server
+    )
     if json:
         show.show_json(facts)
     else:
@@ -168,6 +160,22 @@ def worker(
     ):
         done = work.run(records, str(store or default_store()), EngineConfig(renderers=renderers), on_event, once=once)
     print(f"{done} jobs")
+
+
+def _asked(
+    there: Callable[[Videos], Video],
+    here: Callable[[Jobs], Job],
+    store: str | None,
+    database: str | None,
+    server: str | None,
+) -> dict[str, Any]:
+    """What a service tells of one job, where one is chosen, or else the database."""
+    if place := remote.chosen(server, store, database):
+        with remote.talking(place) as client:
+            return remote.facts(there(client.videos), client.base_url)
+    with opened(store, database) as records:
+        records.reap()
+        return job_facts(here(records))
 
 
 def opened(store: str | None, database: str | None) -> Jobs:
