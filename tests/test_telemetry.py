@@ -12,6 +12,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -36,6 +37,7 @@ from sgen_ray.serving.app import build_app
 from sgen_ray.serving.deliver import deliver_due
 from sgen_ray.serving.settings import Settings
 from sgen_ray.telemetry import context, logs, metrics, spans
+from sgen_ray.telemetry.film import making
 from sgen_ray.types import Video
 
 CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -205,6 +207,16 @@ def test_a_film_is_one_trace_from_the_request_on(finished_spans: Callable[[], di
         assert span.start_time <= span.end_time
         assert span.parent.span_id == film.context.span_id
     assert [event.name for event in film.events] == ["cut", "playable"]
+
+
+def test_a_submitter_whose_clock_is_ahead_makes_no_span_that_ends_before_it_begins(
+    jobs: Jobs, finished_spans: Callable[[], dict[str, list]]
+) -> None:
+    job = jobs.submit(request(), owner="a worker")
+    with making(replace(job, created=job.updated + timedelta(seconds=5))):
+        pass
+    (queue,) = finished_spans()["queue"]
+    assert queue.start_time == queue.end_time
 
 
 def test_a_films_error_is_in_its_span(

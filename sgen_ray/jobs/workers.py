@@ -28,13 +28,13 @@ class ForWorkers(Opened):
         by default those that they were given; within a tenant the highest priority goes first, then the oldest.
         `models` are the fingerprints that it serves.
         """
-        now = self._clock()
-        free = sa.and_(
-            sa.or_(jobs.c.state == JobState.QUEUED, sa.and_(lost(now), jobs.c.attempts < self.limits.attempts)),
-            sa.not_(jobs.c.cancel_requested),
-            sa.true() if models is None else jobs.c.model.in_(models),
-        )
         with self._db.write() as connection:
+            now = self._clock()  # no earlier: what was submitted while this waited for the lock is no later
+            free = sa.and_(
+                sa.or_(jobs.c.state == JobState.QUEUED, sa.and_(lost(now), jobs.c.attempts < self.limits.attempts)),
+                sa.not_(jobs.c.cancel_requested),
+                sa.true() if models is None else jobs.c.model.in_(models),
+            )
             self._refuse_strangers(connection)
             shares = shares_of(connection) if shares is None else shares
             for tenant in claim_order(standings(connection, free, now), now, shares):

@@ -42,7 +42,8 @@ class Making:
         self._job, self._on_event, self._clock = job, on_event, clock
         self._claim = job.lease.token
         self._first = self._claim == 1
-        self._submitted, self._claimed = job.created.timestamp(), job.updated.timestamp()
+        self._claimed = job.updated.timestamp()
+        self._submitted = min(job.created.timestamp(), self._claimed)  # which another host's clock may have told
         self.span: Span | None = None
         _quietly(self._begun)
 
