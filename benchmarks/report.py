@@ -236,6 +236,20 @@ def service(record: Figures) -> list[str]:
             *_table(["`sgen serve`, films of a minute", "median, s"], times)]  # fmt: skip
 
 
+def service_faults(record: Figures) -> list[str]:
+    f = record["figures"]
+    kills = [[kill["what"], _number(kill["at"]), str(kill["films_under_way"])] for kill in f["kills"]]
+    streams = f["event_streams"]
+    told = (
+        f"{f['states'].get('completed', 0)} of {f['jobs']} jobs completed, {f['lost']} lost, {f['doubled']} doubled; "
+        f"{f['films_downloaded']} films downloaded, after {_number(f['wall'])} s. "
+        f"{streams['whole']} of {streams['streams']} event streams brought every event of their job once and in order "
+        f"({streams['events']} in all) and {streams['ended']} its end; {streams['streams_cut_off']} of them had been "
+        f"cut off, and were connected again {streams['connected_again']} times."
+    )
+    return [*_table(["killed", "after, s", "films under way"], kills), "", told]
+
+
 def multinode(record: Figures) -> list[str]:
     films = [
         [f"{film['film']}, disturbed by {film['disturbed']}", film["same"], _number(film["seconds"])]
@@ -262,6 +276,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Figures], list[str]]]] = {
     "memory": ("Memory against length", memory),
     "playable": ("The first playable second", playable),
     "service": ("The service under load", service),
+    "service_faults": ("The service under fire", service_faults),
     "multinode": ("Nodes that are lost", multinode),
     "upgrade": ("A second cluster goes on", upgrade),
     "throughput": ("Stitching and encoding against ffmpeg alone", throughput),

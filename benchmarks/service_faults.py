@@ -1,5 +1,5 @@
 """Does every job of the service end completed whatever dies? Kills an ingress replica, the pool's controller, a replica
-that makes films, and restarts PostgreSQL, while many films are under way.
+that makes films, and restarts PostgreSQL, while all films are under way and the events of each are followed.
 
 Real service on real Ray Serve, real PostgreSQL, real encoder; only the model is a fast one. Clients send each request
 again, under the same Idempotency-Key, until it is answered, as any client should.
@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +27,13 @@ os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), os.envir
 import httpx
 import psutil
 import sqlalchemy as sa
+from common import RESULTS, save
 from fast_model import FastFactory
 from postgres import _other_user, _programs, postgres
 
 from sgen_ray import orders, recorded
+from sgen_ray.client import Client
+from sgen_ray.client.schema import Event
 from sgen_ray.engine.cluster import connected
 from sgen_ray.serving import service
 from sgen_ray.serving.deployment import Ingress, deployed
@@ -102,21 +105,68 @@ def drill(count: int, seconds: float, pause: float, patience: float, folder: Pat
     with postgres() as gap:
         url = gap.format("postgres")
         settings = Settings(
-            store=str(folder), database=url, model="fast", device="cpu", replicas=2, workers=2, films=4, renderers=2
-        )
+            store=str(folder), database=url, model="fast", device="cpu", replicas=2, workers=2,
+            films=-(-count // 2), renderers=2,
+        )  # fmt: skip
         try:
             with (
                 connected(),
                 deployed(settings, "127.0.0.1", port, films=FastFilms, ingress=FastIngress),
                 httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client,
+                Followers(f"http://127.0.0.1:{port}") as followers,
             ):
-                return under_fire(client, url, count, seconds, pause, patience)
+                return under_fire(client, followers, url, count, seconds, pause, patience)
         finally:
             restart_postgres(url, "stop")
 
 
+class Followers:
+    """One stream of events for each job, by the project's own client, which connects again where it was cut off."""
+
+    def __init__(self, url: str) -> None:
+        self._connections: Counter[str] = Counter()
+        self._client = Client(url, transport=_Counting(self._connections))
+        self._threads = ThreadPoolExecutor(200)
+        self._seen: dict[str, Future[list[Event]]] = {}
+
+    def follow(self, job: str) -> None:
+        self._seen[job] = self._threads.submit(lambda: list(self._client.videos.events(job)))
+
+    def result(self, written: dict[str, int], patience: float) -> dict[str, int]:
+        """`written`: how many events the record of each job holds, which are numbered from 1."""
+        seen = {job: future.result(patience) for job, future in self._seen.items()}
+        numbers = {job: [event.id for event in events if event.id is not None] for job, events in seen.items()}
+        return {
+            "streams": len(seen),
+            "connected_again": sum(count - 1 for count in self._connections.values()),
+            "streams_cut_off": sum(count > 1 for count in self._connections.values()),
+            "ended": sum(events[-1].type == "end" for events in seen.values()),
+            "whole": sum(numbers[job] == list(range(1, written[job] + 1)) for job in seen),
+            "events": sum(map(len, numbers.values())),
+        }
+
+    def __enter__(self) -> Followers:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._client.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+class _Counting(httpx.HTTPTransport):
+    def __init__(self, connections: Counter[str]) -> None:
+        super().__init__(limits=httpx.Limits(max_connections=None))
+        self._connections = connections
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        answer = super().handle_request(request)
+        if answer.status_code == 200:
+            self._connections[request.url.path] += 1
+        return answer
+
+
 def under_fire(
-    client: httpx.Client, url: str, count: int, seconds: float, pause: float, patience: float
+    client: httpx.Client, followers: Followers, url: str, count: int, seconds: float, pause: float, patience: float
 ) -> dict[str, Any]:
     def create(number: int) -> str:
         film = {"prompt": "noise", "seconds": seconds, "size": "64x32", "seed": number, "steps": 4, "plan_steps": 4}
@@ -129,7 +179,9 @@ def under_fire(
     begun = time.monotonic()
     with ThreadPoolExecutor(8) as several:
         ids = list(several.map(create, range(count)))
-    while not any(job["windows"]["done"] for job in listed(client)) and time.monotonic() - begun < patience:
+    for job in ids:
+        followers.follow(job)
+    while sum(job["status"] == "in_progress" for job in listed(client)) < count and time.monotonic() - begun < patience:
         time.sleep(0.2)
     kills: list[dict[str, Any]] = []
     for what in (*VICTIMS, "postgresql"):
@@ -149,7 +201,8 @@ def under_fire(
             break
         time.sleep(1)
     with sa.create_engine(url.replace("postgresql://", "postgresql+psycopg://")).connect() as connection:
-        rows = connection.execute(sa.text("SELECT id, state, error FROM jobs")).all()
+        rows = connection.execute(sa.text("SELECT id, state, error, events FROM jobs")).all()
+        distinct = connection.scalar(sa.text("SELECT count(*) FROM events"))
     playable = sum(insist(client, "GET", f"/v1/videos/{one}/content", 60).content[4:8] == b"ftyp" for one in ids)
     return {
         "jobs": count,
@@ -160,6 +213,8 @@ def under_fire(
         "lost": len(set(ids) - {row.id for row in rows}),
         "doubled": len(rows) - count,
         "films_downloaded": playable,
+        "events_written": distinct,
+        "event_streams": followers.result({row.id: row.events for row in rows}, patience),
         "wall": round(time.monotonic() - begun, 1),
     }
 
@@ -170,20 +225,21 @@ def listed(client: httpx.Client) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--jobs", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=30, help="of each film")
     parser.add_argument("--pause", type=float, default=15, help="seconds between two kills")
-    parser.add_argument("--patience", type=float, default=900)
+    parser.add_argument("--patience", type=float, default=900, help="seconds for everything")
     parser.add_argument("--small", action="store_true", help="4 jobs, to prove the script")
-    parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "service_faults.json")
+    parser.add_argument("--out", type=Path, default=RESULTS)
     chosen = parser.parse_args()
     count, seconds, pause = (4, 20.0, 8.0) if chosen.small else (chosen.jobs, chosen.seconds, chosen.pause)
     with tempfile.TemporaryDirectory(prefix="sgen-faults-") as folder:
         result = drill(count, seconds, pause, chosen.patience, Path(folder) / "store")
     print(json.dumps(result, indent=2))
-    chosen.output.write_text(json.dumps(result, indent=2) + "\n")
-    sys.exit(result["states"] != {"completed": count})
+    save("service_faults", chosen, result, judged=False, painted=False)
+    streams = result["event_streams"]
+    sys.exit(result["states"] != {"completed": count} or streams["ended"] != count or streams["whole"] != count)
 
 
 if __name__ == "__main__":

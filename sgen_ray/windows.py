@@ -12,7 +12,7 @@ from typing import Literal
 
 from sgen_ray.types import Window
 
-Seams = Literal["independent", "red-black", "anchors", "anchored-red-black"]
+Seams = Literal["independent", "anchors"]
 """How windows come to agree; `window_tasks` says what each is."""
 
 WINDOW_LENGTH = 24
@@ -43,7 +43,7 @@ class Need:
 
 @dataclass(frozen=True)
 class WindowTask:
-    """A window and what must be finished before it: frames inside it are held, those outside are looked at."""
+    """A window and what must be finished before it, for it to look at."""
 
     window: Window
     needs: tuple[Need, ...] = ()
@@ -99,26 +99,16 @@ def window_tasks(windows: Sequence[Window], shot_starts: Sequence[int], seams: S
     """What each window, by index, waits for; each waits for finitely many others, whatever the film's length.
 
     independent: nothing; neighbours share the noise of their overlap alone.
-    red-black: odd windows are held to both neighbours in the overlaps, where they then agree to the bit.
     anchors: one window of each shot is painted first, and the others of the shot look at `ANCHORS` of its frames.
-    anchored-red-black: both; a window that gave anchors is held to nothing, and all its neighbours are held to it.
     """
-    held, anchored = seams in ("red-black", "anchored-red-black"), seams in ("anchors", "anchored-red-black")
     shots = list(zip(shot_starts, [*shot_starts[1:], windows[-1].stop], strict=True))
-    anchors = [_anchors(windows, *shot) if anchored else () for shot in shots]
+    anchors = [_anchors(windows, *shot) if seams == "anchors" else () for shot in shots]
     first = {need.window for needs in anchors for need in needs}
-    rank = [0 if window.index in first else 1 + window.index % 2 for window in windows]
     tasks = []
     for window in windows:
-        needs = []
-        for other in windows[max(0, window.index - 1) : window.index + 2]:
-            start, stop = max(window.start, other.start), min(window.stop, other.stop)
-            if held and rank[other.index] < rank[window.index] and start < stop:
-                needs.append(Need(other.index, start, stop))
-        if rank[window.index]:
-            shown = [needs for needs, shot in zip(anchors, shots, strict=True) if _overlap(window, *shot)]
-            needs += [need for each in shown for need in each]
-        tasks.append(WindowTask(window, tuple(needs)))
+        shown = [needs for needs, shot in zip(anchors, shots, strict=True) if _overlap(window, *shot)]
+        needs = () if window.index in first else tuple(need for each in shown for need in each)
+        tasks.append(WindowTask(window, needs))
     return tuple(tasks)
 
 
@@ -141,7 +131,7 @@ def _overlap(window: Window, start: int, stop: int) -> int:
 
 
 def wavefront(tasks: Sequence[WindowTask]) -> Iterator[int]:
-    """An order in which everything is there when it is needed, and the film's beginning first: 0, 2, 1, 4, 3, ..."""
+    """An order in which everything is there when it is needed, and the film's beginning first."""
     seen: set[int] = set()
 
     def upto(index: int) -> Iterator[int]:

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+from sgen_ray.engine.cluster import ended_actors, this_actor
 from sgen_ray.engine.config import EngineConfig
 from sgen_ray.engine.events import Event, JobRecorded, OnEvent
 from sgen_ray.engine.warm import Workshop
@@ -47,7 +48,7 @@ class Worker:
 
     def __init__(self, jobs: Jobs, store: str, engine: EngineConfig, on_event: OnEvent | None = None) -> None:
         self._jobs, self._store, self._engine, self._on_event = jobs, store, engine, on_event
-        self._owner = this_owner("sgen worker")
+        self._owner = this_owner("sgen worker", this_actor())
         self._stopped = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -76,7 +77,7 @@ class Worker:
         with Workshop(self._engine) as workshop, Presence(self._store, self._owner) as presence:
             while not self._stopped.is_set():
                 presence.tell()
-                self._jobs.reap()
+                self._jobs.reap(ended_actors)
                 for job in self._jobs.expire():
                     count_end(job.state, job.error.kind if job.error else "")
                 claimed = self._jobs.claim(self._owner)

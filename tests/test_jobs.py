@@ -1,6 +1,6 @@
 """The records of jobs, the same on SQLite and on PostgreSQL."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -9,6 +9,7 @@ import pytest
 from sgen_ray.errors import JobError, LeaseLost, UnknownJob
 from sgen_ray.jobs.host import Host
 from sgen_ray.jobs.jobs import Jobs
+from sgen_ray.jobs.owner import this_owner
 from sgen_ray.jobs.records import Job, JobKind, Limits, Progress, References
 from sgen_ray.jobs.states import RUNNING, TERMINAL, JobState, may_follow
 from sgen_ray.types import Shot, VideoRequest
@@ -326,6 +327,28 @@ def test_a_late_worker_keeps_what_nobody_else_took(jobs: Jobs, clock: Clock) -> 
     assert job.lease is not None
     jobs.renew(job.lease)
     assert jobs.claim("another") is None
+
+
+def test_an_actor_that_died_on_another_host_is_not_waited_for(jobs: Jobs, database: str, clock: Clock) -> None:
+    first, second = (jobs.submit(REQUEST).id for _ in range(2))
+    with Jobs(database, "s3://bucket", limits=LIMITS, clock=clock, host=Host("there", "boot-2")) as others:
+        others.claim(this_owner("worker", "a1"))
+        others.claim(this_owner("worker"))
+    asked: list[Collection[str]] = []
+
+    def gone(*actors: str) -> Callable[[Collection[str]], Collection[str]]:
+        def ended(of: Collection[str]) -> Collection[str]:
+            asked.append(of)
+            return set(of) & set(actors)
+
+        return ended
+
+    assert jobs.reap() == jobs.reap(gone("a2")) == 0
+    assert jobs.reap(gone("a1", "a2")) == 1
+    assert jobs.reap(gone("a1")) == 0  # it is not held any more
+    assert asked == [{"a1"}, {"a1"}]
+    lost, held = (jobs.get(job).lease for job in (first, second))
+    assert lost is not None and held is not None and lost.expires < clock() < held.expires
 
 
 def test_a_job_that_loses_its_workers_fails(jobs: Jobs, clock: Clock) -> None:

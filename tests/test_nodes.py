@@ -112,3 +112,35 @@ def test_a_machine_that_drains_hands_its_windows_over(tmp_path: Path, cluster: t
     assert sorted(painted) == list(range(9))
     assert all(int(path.name.rsplit(" ", 1)[1]) > began for path in (tmp_path / "notes").glob("rendered *"))
     assert f"renderer {nodes['far']}" in said
+
+
+ACTORS = """
+import os, signal, time
+import ray
+from sgen_ray.engine.cluster import ended_actors, this_actor
+
+ray.init(log_to_driver=False, logging_level="ERROR")
+assert this_actor() == ""
+
+@ray.remote(num_cpus=0)
+class Somebody:
+    def who(self):
+        return this_actor(), os.getpid()
+
+actors = [Somebody.remote() for _ in range(2)]
+(killed, pid), (alive, _) = ray.get([actor.who.remote() for actor in actors])
+unknown = "0" * len(alive)
+asked = {killed, alive, unknown}
+assert ended_actors(asked) == set()
+os.kill(pid, signal.SIGKILL)
+until = time.monotonic() + 60
+while not (ended := ended_actors(asked)) and time.monotonic() < until:
+    time.sleep(0.1)
+assert ended == {killed}, ended
+"""
+
+
+def test_who_has_ended_is_known_by_its_actor(cluster: tuple[str, dict[str, str]]) -> None:
+    environment = {**os.environ, "RAY_ADDRESS": cluster[0]}
+    done = subprocess.run([sys.executable, "-c", ACTORS], env=environment, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr

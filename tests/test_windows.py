@@ -98,12 +98,9 @@ def needs(tasks: tuple[WindowTask, ...]) -> list[list[tuple[int, int, int]]]:
 def test_who_waits_for_whom() -> None:
     windows = split(120, 4)
     assert needs(window_tasks(windows, (0,), "independent")) == [[]] * 6
-    held = [[], [(0, 20, 24), (2, 40, 44)], [], [(2, 60, 64), (4, 80, 84)], [], [(4, 100, 104)]]
-    assert needs(window_tasks(windows, (0,), "red-black")) == held
     # Window 0 shows frames 0 to 20 alone: a quarter and three quarters of that.
     seen = [(0, 5, 6), (0, 15, 16)]
     assert needs(window_tasks(windows, (0,), "anchors")) == [[], *[seen] * 5]
-    assert needs(window_tasks(windows, (0,), "anchored-red-black")) == [[], *[each + seen for each in held[1:]]]
 
 
 def test_each_shot_has_anchors_of_its_own() -> None:
@@ -112,14 +109,14 @@ def test_each_shot_has_anchors_of_its_own() -> None:
     found = needs(window_tasks(windows, (0, 50), "anchors"))
     assert found == [[], first, first + second, [], second, second]
     assert needs(window_tasks(windows, (0, 50, 104), "anchors"))[5] == second  # of a shot in one window: none
-    assert needs(window_tasks(split(24, 4), (0,), "anchored-red-black")) == [[]]
+    assert needs(window_tasks(split(24, 4), (0,), "anchors")) == [[]]
 
 
 def test_the_beginning_is_ready_first() -> None:
     windows = split(120, 4)
     assert list(wavefront(window_tasks(windows, (0,), "independent"))) == [0, 1, 2, 3, 4, 5]
-    for seams in ("red-black", "anchored-red-black"):
-        assert list(wavefront(window_tasks(windows, (0,), seams))) == [0, 2, 1, 4, 3, 5]  # type: ignore[arg-type]
+    # The cut is in window 1, and window 2 gives the second shot's anchors.
+    assert list(wavefront(window_tasks(windows, (0, 30), "anchors"))) == [0, 2, 1, 3, 4, 5]
 
 
 @given(timelines(), st.lists(st.integers(1, 299), max_size=4), st.sampled_from(get_args(Seams)))
@@ -134,24 +131,18 @@ def test_windows_wait_for_few_and_never_in_a_circle(
     depth: dict[int, int] = {}
     for index in order:
         depth[index] = 1 + max((depth[need.window] for need in tasks[index].needs), default=0)
-    assert max(depth.values()) <= {"independent": 1, "red-black": 2, "anchors": 2, "anchored-red-black": 3}[seams]
+    assert max(depth.values()) <= {"independent": 1, "anchors": 2}[seams]
     for task in tasks:
         frames = [frame for need in task.needs for frame in range(need.start, need.stop)]
         assert len(frames) == len(set(frames))
         for need in task.needs:
             window = windows[need.window]
             assert window.start <= need.start < need.stop <= window.stop
-            inside = task.window.start < need.stop and need.start < task.window.stop
-            # Held frames are a whole overlap; what is looked at shows a shot that the window shows too.
-            if inside:
-                assert abs(need.window - task.window.index) == 1 and need.stop - need.start == timeline[3]
-            else:
-                shot = sum(start <= need.start for start in starts) - 1
-                begin, end = starts[shot], [*starts[1:], timeline[0]][shot]
-                assert task.window.start < end and begin < task.window.stop
-    if seams == "red-black":  # every overlap has one painter
-        held = {(need.start, need.stop) for task in tasks for need in task.needs}
-        assert held == {(later.start, later.start + later.left) for later in windows[1:] if later.left}
+            assert not (task.window.start < need.stop and need.start < task.window.stop)
+            # What is looked at shows a shot that the window shows too.
+            shot = sum(start <= need.start for start in starts) - 1
+            begin, end = starts[shot], [*starts[1:], timeline[0]][shot]
+            assert task.window.start < end and begin < task.window.stop
 
 
 def test_a_longer_last_shot_keeps_its_anchors() -> None:

@@ -21,10 +21,11 @@ GRID = Grid(
 )  # fmt: skip
 
 
-def request(seconds: float = 20, shots: int = 1, **wishes: object) -> VideoRequest:
-    each = seconds / shots
+def request(seconds: float = 20, shots: int | tuple[Shot, ...] = 1, **wishes: object) -> VideoRequest:
+    if isinstance(shots, int):
+        shots = tuple(Shot(f"shot {index}", seconds / shots) for index in range(shots))
     values = {"width": 64, "height": 32, "fps": 8, "steps": 4, "plan_steps": 3, "model": "toy", **wishes}
-    return VideoRequest(shots=tuple(Shot(f"shot {index}", each) for index in range(shots)), **values)  # type: ignore[arg-type]
+    return VideoRequest(shots=shots, **values)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)

@@ -171,12 +171,10 @@ class RayRuntime:
             from ray._private.state import state
 
             dead = {f"job {job['JobID']}" for job in state.job_table() if job["IsDead"]}
-            for kind, _, name in (driver.partition(" ") for driver in drivers):
-                if kind == "actor" and state.actor_table(name).get("State") == "DEAD":
-                    dead.add(f"actor {name}")
-            return frozenset(dead.intersection(drivers))
         except Exception:
-            return frozenset()
+            dead = set()
+        actors = {name for kind, _, name in (driver.partition(" ") for driver in drivers) if kind == "actor"}
+        return frozenset((dead | {f"actor {name}" for name in ended_actors(actors)}).intersection(drivers))
 
     def cancel(self, calls: Sequence[Call]) -> None:
         for call in calls:
@@ -247,6 +245,25 @@ class RayRuntime:
                 self._processes = list(set(psutil.Process().children()) - before)
         self._connected = True
         return ray
+
+
+def this_actor() -> str:
+    """The id of the actor that this process is; empty where it is none."""
+    if "ray" not in sys.modules or not sys.modules["ray"].is_initialized():
+        return ""
+    return sys.modules["ray"].get_runtime_context().get_actor_id() or ""
+
+
+def ended_actors(ids: Collection[str]) -> frozenset[str]:
+    """Those of these actors that have ended for good, on the cluster that this process is connected to."""
+    if "ray" not in sys.modules or not sys.modules["ray"].is_initialized():
+        return frozenset()
+    try:
+        from ray._private.state import state
+
+        return frozenset(name for name in ids if state.actor_table(name).get("State") == "DEAD")
+    except Exception:
+        return frozenset()
 
 
 @functools.cache

@@ -21,6 +21,11 @@ from sgen_ray.errors import Cancelled, EngineError, SgenError
 
 TICK = 0.2
 """Seconds between two looks at what workers are doing."""
+LOOK = 0.05
+"""Seconds between two looks at whether to stop."""
+QUESTIONS = 8
+"""Workers that are asked at one look what they are doing. More than these take turns: each question costs a millisecond
+here and there, and 64 workers would be asked 320 times a second."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,7 @@ class _Member:
     calls: dict[Call, Task] = field(default_factory=dict)
     asked: Call | None = None
     told: Status = field(default_factory=Status)
+    turn: int = 0  # when it was last asked, in questions
     recalled: bool = False  # to be given back when its running call has ended
     gone: bool = False  # dead, or not ours any more
 
@@ -175,9 +181,9 @@ class Crew:
     def statuses(self) -> Iterator[tuple[int, Status]]:
         """What has changed at busy workers since the last look: (worker, status)."""
         busy = [member for member in self._members if member.calls and not member.gone]
-        for member in busy:
-            if member.asked is None:
-                member.asked = member.worker.status()
+        silent = sorted((member for member in busy if member.asked is None), key=lambda member: member.turn)
+        for member in silent[: max(0, QUESTIONS - len(busy) + len(silent))]:
+            member.asked, member.turn = member.worker.status(), next(self._ticket)
         # An answer takes some milliseconds; one that is late is read at the next look.
         asked_for = [member.asked for member in busy if member.asked is not None]
         there = {id(call) for call in self._runtime.wait(asked_for, 0.01)} if asked_for else set()

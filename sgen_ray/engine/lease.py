@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from sgen_ray.engine.crew import TICK, Crew, Done
+from sgen_ray.engine.crew import LOOK, TICK, Crew, Done
 from sgen_ray.engine.events import OnEvent, WorkerLost
 from sgen_ray.engine.messages import Granted, JobSpec, Loss, Wish
 from sgen_ray.engine.pool import Pool
@@ -160,7 +160,7 @@ class Lease:
 def finished(runtime: Runtime, leases: Sequence[Lease], look: Callable[[], None]) -> Iterator[Done]:
     """Keeps the crews busy until no task is left, and gives back each finished one; more may be submitted meanwhile.
 
-    `look` is called at least every `TICK` seconds. The interpreter is back here as often, so Ctrl-C is quick.
+    `look` is called at least every `LOOK` seconds. The interpreter is back here as often, so Ctrl-C is quick.
     """
     while any(crew.unfinished for lease in leases for crew in lease.crews.values()):
         for lease in leases:
@@ -171,7 +171,7 @@ def finished(runtime: Runtime, leases: Sequence[Lease], look: Callable[[], None]
         calls = [call for lease in leases for call in lease.calls()] + [call for crew in crews for call in crew.calls()]
         if not calls:  # nothing is granted yet, and the pool's answer was that
             time.sleep(PAUSE)
-        for call in runtime.wait(calls, TICK):
+        for call in runtime.wait(calls, LOOK):
             owner = next((crew for crew in crews if crew.has(call)), None)
             if owner is not None:
                 if (done := owner.settle(call)) is not None:

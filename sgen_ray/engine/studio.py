@@ -177,10 +177,10 @@ class Studio:
         self.watch.gauge()
         if any(crew.ready for crew in self._crews() if crew.name != "stitcher"):
             self.watch.loaded()
+        self.watch.tell(Looked())
         if time.monotonic() - self._looked < TICK:
             return
         self._looked = time.monotonic()
-        self.watch.tell(Looked())
         for crew in self._crews():
             for worker, status in crew.statuses():
                 match status.method:

@@ -14,7 +14,7 @@ from sgen_ray.jobs.records import Lease, Progress
 
 Answer = TypeVar("Answer")
 
-LOOK_EVERY = 0.25
+LOOK_EVERY = 0.1
 """Seconds between two looks at whether to stop, which only read."""
 WRITE_EVERY = 1.0
 """Progress is written no more often."""

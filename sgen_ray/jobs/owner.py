@@ -8,14 +8,16 @@ import re
 import psutil
 
 
-def this_owner(what: str) -> str:
-    """`what` it is, its process, and when that was started, as numbers of processes are given out again."""
-    return f"{what} {os.getpid()}@{psutil.Process().create_time():.2f}"
+def this_owner(what: str, actor: str = "") -> str:
+    """`what` it is, its process, and when that was started, as numbers of processes are given out again; and the id of
+    the Ray actor that it is, by which others on its cluster see the same from other hosts."""
+    name = f"{what} {os.getpid()}@{psutil.Process().create_time():.2f}"
+    return f"{name}, actor {actor}" if actor else name
 
 
 def is_gone(owner: str) -> bool:
     """True where the owner, of this host, has died; False where it lives or is not known by its process."""
-    found = re.search(r" (\d+)@(\d+\.\d\d)$", owner)
+    found = re.search(r" (\d+)@(\d+\.\d\d)(, actor \w+)?$", owner)
     if found is None:
         return False
     try:
@@ -25,3 +27,9 @@ def is_gone(owner: str) -> bool:
         return True
     except psutil.Error:
         return False
+
+
+def actor_of(owner: str) -> str | None:
+    """The id of the Ray actor that the owner is; None where it is none."""
+    found = re.search(r", actor (\w+)$", owner)
+    return None if found is None else found[1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sgen_ray.errors import JobError
 from sgen_ray.jobs.fairness import claim_order
 from sgen_ray.jobs.opened import Opened
-from sgen_ray.jobs.owner import is_gone
+from sgen_ray.jobs.owner import actor_of, is_gone
 from sgen_ray.jobs.records import Job, Lease, Progress, Reason, one_line
 from sgen_ray.jobs.statements import NO_LEASE, ended, lost, progress_values, standings
 from sgen_ray.jobs.states import RUNNING, TERMINAL, JobState, states_before
@@ -88,19 +88,19 @@ class ForWorkers(Opened):
             )
         raise JobError(f"{job_id} is {job.state}, so there is nothing to go on with")
 
-    def reap(self) -> int:
-        """Ends the leases of workers of this host whose processes have died, so that nobody waits for these to run
-        out; how many."""
+    def reap(self, ended: Callable[[Collection[str]], Collection[str]] | None = None) -> int:
+        """Ends the leases of workers that have died, so that nobody waits for these to run out; how many. Of this host,
+        they are known by their processes; of others, where `ended` tells which of these actors of Ray have."""
         now = self._clock()
-        here = sa.and_(
-            jobs.c.state.in_(RUNNING),
-            jobs.c.lease_expires > now,
-            jobs.c.lease_host == self._host.name,
-            jobs.c.lease_boot == self._host.boot,
+        here = sa.and_(jobs.c.lease_host == self._host.name, jobs.c.lease_boot == self._host.boot)
+        held = sa.select(jobs.c.id, jobs.c.token, jobs.c.lease_owner, here.label("here")).where(
+            jobs.c.state.in_(RUNNING), jobs.c.lease_expires > now, sa.true() if ended is not None else here
         )
         with self._db.read() as connection:
-            held = connection.execute(sa.select(jobs.c.id, jobs.c.token, jobs.c.lease_owner).where(here)).all()
-        dead = [row for row in held if is_gone(row.lease_owner)]
+            rows = connection.execute(held).all()
+        actors = {actor for row in rows if not row.here and (actor := actor_of(row.lease_owner)) is not None}
+        gone = ended(actors) if ended is not None and actors else ()
+        dead = [row for row in rows if (is_gone(row.lease_owner) if row.here else actor_of(row.lease_owner) in gone)]
         for row in dead:
             with self._db.write() as connection:
                 same = sa.and_(jobs.c.id == row.id, jobs.c.token == row.token, jobs.c.state.in_(RUNNING))
