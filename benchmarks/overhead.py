@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from heapq import heapify, heapreplace
 from pathlib import Path
 
 import numpy as np
+import psutil
 import ray
 from common import Progress, percent, save, show
 from numpy.typing import NDArray
@@ -27,6 +31,7 @@ from sgen_ray.protocols import OnStep
 from sgen_ray.shapes import Grid
 from sgen_ray.types import Latents, Plan, Segment, Shot, Tokens, Video, VideoRequest, Window
 
+WHO = ("driver", "pool", "stitcher", "renderer", "Ray")
 GOALS = {"efficiency": {"10": 0.95, "2": 0.90}, "overhead_ms": 50.0}
 WINDOW, OVERLAP = 32, 8
 START_WITHIN = 600.0
@@ -147,6 +152,8 @@ class Run:
     render_busy: float
     decode_busy: float
     encode_busy: float
+    cpu: Mapping[str, float]
+    """Of the driver, the pool, the stitcher, the renderers and Ray's own processes, while the film was made."""
 
     @property
     def efficiency(self) -> float:
@@ -188,9 +195,9 @@ def main() -> None:
             runs.append(run(model, renderers, arguments.rounds))
             progress.step()
     columns = ["seconds a window", "renderers", "windows", "wall, s", "efficiency", "without any cost",
-               "overhead a window, ms", "decode, s", "encode, s"]  # fmt: skip
+               "overhead a window, ms", *(f"CPU ms a window: {who}" for who in WHO)]  # fmt: skip
     rows = [[f"{r.seconds:g}", r.renderers, r.windows, r.wall, percent(r.efficiency), percent(r.possible),
-             r.overhead_ms, r.decode_busy, r.encode_busy] for r in runs]  # fmt: skip
+             r.overhead_ms, *(1000 * r.cpu[who] / r.windows for who in WHO)] for r in runs]  # fmt: skip
     show("One film on renderers that wait; from submission to the last segment", columns, rows)
     figures = {
         "runs": [
@@ -233,7 +240,8 @@ def run(model: Waiting, renderers: int, rounds: int) -> Run:
             if time.monotonic() > until:
                 raise SystemExit(f"only {ready} of {renderers} renderers started within {START_WITHIN:g} s")
             time.sleep(0.5)
-        video, wall = film(rounds * renderers, Path(second))
+        with processor_time() as cpu:
+            video, wall = film(rounds * renderers, Path(second))
         ray.kill(pool)
     waits = [model.wait_of(window) for window in range(video.windows)]
     decodes = [model.decode] * sum(span.phase == "decode" for span in video.timeline)
@@ -241,8 +249,42 @@ def run(model: Waiting, renderers: int, rounds: int) -> Run:
         seconds=model.seconds, renderers=renderers, windows=video.windows, work=sum(waits) + sum(decodes),
         ideal=_list_schedule(waits + decodes, renderers), wall=wall,
         render_busy=video.wall["render_busy"], decode_busy=video.wall["decode_busy"],
-        encode_busy=video.wall["encode_busy"],
+        encode_busy=video.wall["encode_busy"], cpu=cpu,
     )  # fmt: skip
+
+
+@contextmanager
+def processor_time() -> Iterator[dict[str, float]]:
+    """Seconds of processor time, by who spent them, once the context is over; looked at twice a second, as processes
+    come and go."""
+    found = dict.fromkeys(WHO, 0.0)
+    before, now = _spent(), {}
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(0.5):
+            now.update(_spent())
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    yield found
+    over.set()
+    thread.join()
+    now.update(_spent())
+    for process, (who, seconds) in now.items():
+        found[who] += seconds - before.get(process, (who, 0.0))[1]
+
+
+def _spent() -> dict[psutil.Process, tuple[str, float]]:
+    found = {}
+    for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
+        with suppress(psutil.Error):
+            title = " ".join(process.cmdline())
+            names = ("Controller", "WaitingStitcher", "Renderer")
+            kind = next((who for who, name in zip(WHO[1:4], names, strict=True) if f"ray::{name}" in title), WHO[4])
+            times = process.cpu_times()
+            found[process] = (WHO[0] if process.pid == os.getpid() else kind, times.user + times.system)
+    return found
 
 
 def _list_schedule(waits: list[float], renderers: int) -> float:

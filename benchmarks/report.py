@@ -189,11 +189,12 @@ def overhead(record: Figures) -> list[str]:
     f = record["figures"]
     rows = [
         [f"{r['seconds']:g}", str(r["renderers"]), str(r["windows"]), _number(r["wall"]), _percent(r["efficiency"]),
-         _percent(r["possible"]), _number(r["overhead_ms"]), _number(r["decode_busy"]), _number(r["encode_busy"])]
+         _percent(r["possible"]), _number(r["overhead_ms"]),
+         *(_number(1000 * spent / r["windows"]) for spent in r["cpu"].values())]
         for r in f["runs"]
     ]  # fmt: skip
     columns = ["seconds a window", "renderers", "windows", "wall, s", "efficiency", "without any cost",
-               "overhead a window, ms", "decode, s", "encode, s"]  # fmt: skip
+               "overhead a window, ms", *(f"CPU ms a window: {who}" for who in f["runs"][0]["cpu"])]  # fmt: skip
     goals = []
     for seconds, goal in f["goals"]["efficiency"].items():
         measured = [r["efficiency"] for r in f["runs"] if f"{r['seconds']:g}" == seconds]

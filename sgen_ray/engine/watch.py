@@ -22,7 +22,9 @@ from sgen_ray.engine.machine import tree_memory
 from sgen_ray.types import Span
 
 MEMORY_EVERY = 1.0
-"""Seconds between two looks at the memory of all processes; a look takes some milliseconds."""
+"""Seconds between two looks at the memory of all processes, at least."""
+MEMORY_SHARE = 0.02
+"""Of the time, at most, goes into these looks: one takes some milliseconds a process."""
 
 
 class Watch:
@@ -32,7 +34,7 @@ class Watch:
         self._spans: dict[Phase, tuple[float, float]] = {}
         self._begun: set[Phase] = set()
         self.timeline: list[Span] = []
-        self._looked = 0.0
+        self._next_look = 0.0
         self.peak_memory = 0
 
     def tell(self, event: Event) -> None:
@@ -75,9 +77,10 @@ class Watch:
 
     def gauge(self) -> None:
         """Looks at the memory of this process and those it started, if the last look was long enough ago."""
-        if time.perf_counter() - self._looked >= MEMORY_EVERY:
+        if (began := time.perf_counter()) >= self._next_look:
             self.peak_memory = max(self.peak_memory, tree_memory(os.getpid()))
-            self._looked = time.perf_counter()
+            ended = time.perf_counter()
+            self._next_look = ended + max(MEMORY_EVERY, (ended - began) / MEMORY_SHARE)
 
     def wall(self) -> dict[str, float]:
         figures = {str(phase): stop - start for phase, (start, stop) in self._spans.items()}

@@ -137,7 +137,7 @@ class Artifacts:
             file.seek(0)
             self._put(kind, fingerprint, digest, iter(lambda: file.read(CHUNK), b""))
 
-    def _put(self, kind: str, fingerprint: str, digest: str, pieces: Iterable[bytes]) -> None:
+    def _put(self, kind: str, fingerprint: str, digest: str, pieces: Iterable[bytes | memoryview]) -> None:
         folder = f"{self._root}/{kind}/{fingerprint}"
         path = f"{folder}/{digest}"
         # An object store shows an object only when it is complete; a folder shows a file from its first byte.
