@@ -173,7 +173,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--renderers", type=int, nargs="+", default=[1, 8, 32, 64])
     parser.add_argument("--seconds", type=float, nargs="+", default=[10.0, 2.0], help="of one window")
-    parser.add_argument("--rounds", type=int, default=6, help="windows for each renderer, at least")
+    parser.add_argument("--rounds", type=int, default=12, help="windows for each renderer, at least")
     parser.add_argument("--decode", type=float, default=0.0, help="seconds of one segment's decoding, on the renderers")
     parser.add_argument("--encode", type=float, default=0.0, help="seconds of one segment's encoding, in the stitcher")
     parser.add_argument("--jitter", type=float, default=0.1)

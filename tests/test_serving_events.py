@@ -189,3 +189,25 @@ def test_who_comes_during_a_look_gets_nothing_of_it_that_leaves_a_gap(jobs: Jobs
     follower._hand_out(job.id, 6, found)
     assert (late.sent, late.queue.empty()) == (2, True)
     assert early.sent == len(jobs.events(job.id))
+
+
+def test_a_stream_ends_with_its_key(jobs: Jobs) -> None:
+    job = jobs.submit(toy_model.request())
+    valid = {"kept", "revoked"}
+
+    async def types(follower: events.Follower, key: str) -> list[str | None]:
+        found = []
+        async for event in follower.follow(job.id, 0, key):
+            found.append(event.event)
+            if key == "revoked":
+                valid.discard(key)
+        return found
+
+    async def main() -> list[list[str | None]]:
+        follower = events.Follower(jobs, news.News(), valid.__contains__)
+        kept = asyncio.create_task(types(follower, "kept"))
+        revoked = await types(follower, "revoked")
+        jobs.request_cancel(job.id)
+        return [revoked, await kept]
+
+    assert asyncio.run(main()) == [["state"], ["state", "state", "end"]]

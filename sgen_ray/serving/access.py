@@ -72,6 +72,10 @@ class Access:
             return None
         return self._fresh(key_hash(token), lambda: self._jobs.find_key(token=token))
 
+    def holds(self, key_id: str) -> bool:
+        """Whether the key is still valid: for what goes on for long after it was asked for."""
+        return self._by_id(key_id) is not None
+
     def session(self, request: Request) -> Key | None:
         """With which somebody has logged in to the page."""
         cookie = next((request.cookies[name] for name in COOKIES if name in request.cookies), None)

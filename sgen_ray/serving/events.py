@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -36,11 +36,11 @@ log = logging.getLogger(__name__)
 
 
 class Stream:
-    """One client: the number of the last lasting event that it was given, and what waits for it; None is the end. Its
-    queue is bounded by the lasting events of a job, as passing ones are put only into an empty one."""
+    """One client: the number of the last lasting event that it was given, its key, and what waits for it; None is the
+    end. Its queue is bounded by the lasting events of a job, as passing ones are put only into an empty one."""
 
-    def __init__(self, sent: int) -> None:
-        self.sent = sent
+    def __init__(self, sent: int, key: str | None = None) -> None:
+        self.sent, self.key = sent, key
         self.queue: asyncio.Queue[ServerSentEvent | None] = asyncio.Queue()
         self.steps = 0.0
 
@@ -75,16 +75,17 @@ def _sent(event: Event) -> ServerSentEvent:
 
 
 class Follower:
-    """The task of a process and its streams; all methods in one event loop."""
+    """The task of a process and its streams; all methods in one event loop. `holds` tells whether a key is valid."""
 
-    def __init__(self, jobs: Jobs, news: News) -> None:
-        self._jobs, self._news = jobs, news
+    def __init__(self, jobs: Jobs, news: News, holds: Callable[[str], bool] = lambda key: True) -> None:
+        self._jobs, self._news, self._holds = jobs, news, holds
         self._streams: dict[str, set[Stream]] = {}
         self._task: asyncio.Task[None] | None = None
 
-    async def follow(self, job: str, after: int) -> AsyncIterator[ServerSentEvent]:
-        """All that happened to the job since the event of that number, and all that happens, until it is over."""
-        stream = Stream(after)
+    async def follow(self, job: str, after: int, key: str | None = None) -> AsyncIterator[ServerSentEvent]:
+        """All that happened to the job since the event of that number, and all that happens, until it is over; or
+        until the key is revoked, which ends the stream without its last event."""
+        stream = Stream(after, key)
         self._streams.setdefault(job, set()).add(stream)
         if self._task is None:
             self._task = asyncio.create_task(self._watch())
@@ -101,7 +102,9 @@ class Follower:
         try:
             while self._streams:
                 after = {job: min(stream.sent for stream in streams) for job, streams in self._streams.items()}
+                keys = {stream.key for streams in self._streams.values() for stream in streams if stream.key}
                 try:
+                    self._close(await run_in_threadpool(self._revoked, keys))
                     found = await run_in_threadpool(look, self._jobs, self._news, after)
                 except DatabaseError:  # it may come back; meanwhile clients are only told that we are here
                     pass
@@ -138,6 +141,16 @@ class Follower:
         stream.queue.put_nowait(None)
         self._leave(job, stream)
 
+    def _revoked(self, keys: Collection[str]) -> set[str]:
+        return {key for key in keys if not self._holds(key)}
+
+    def _close(self, revoked: Collection[str]) -> None:
+        ours = [(job, stream) for job, streams in self._streams.items() for stream in streams]
+        for job, stream in ours:
+            if stream.key in revoked:
+                stream.queue.put_nowait(None)
+                self._leave(job, stream)
+
     def _leave(self, job: str, stream: Stream) -> None:
         streams = self._streams.get(job, set())
         streams.discard(stream)
@@ -149,6 +162,7 @@ class Follower:
 class Wanted:
     job: str
     after: int
+    key: str | None
 
 
 def _wanted(
@@ -162,14 +176,14 @@ def _wanted(
     job = service.job(video_id, caller)
     heard = int(last_event_id) if last_event_id and last_event_id.isdecimal() and len(last_event_id) < 10 else 0
     standing = service.jobs.standings_of([job.id]).get(job.id)
-    return Wanted(job.id, min(max(heard, after or 0), standing.events if standing else 0))
+    return Wanted(job.id, min(max(heard, after or 0), standing.events if standing else 0), caller.key)
 
 
 async def _follower(request: Request, service: In) -> Follower:
     """The app's; made with its first stream."""
     state = request.app.state
     if not hasattr(state, "follower"):
-        state.follower = Follower(service.jobs, News())
+        state.follower = Follower(service.jobs, News(), service.access.holds)
     follower: Follower = state.follower
     return follower
 
@@ -179,5 +193,5 @@ async def events(
     wanted: Annotated[Wanted, Depends(_wanted)], follower: Annotated[Follower, Depends(_follower)]
 ) -> AsyncIterator[ServerSentEvent]:
     """What happened and happens to the video, until it is over: see `Event`. Connect again with Last-Event-ID."""
-    async for event in follower.follow(wanted.job, wanted.after):
+    async for event in follower.follow(wanted.job, wanted.after, wanted.key):
         yield event
