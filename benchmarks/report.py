@@ -178,11 +178,15 @@ def playable(record: Figures) -> list[str]:
 
 def throughput(record: Figures) -> list[str]:
     f = record["figures"]
-    rows = [[what, *(_number(w[name]) for name in ("seconds", "cpu", "frames_a_second"))]
-            for what, w in f["work"].items()]  # fmt: skip
-    return [*_table(["work", "s", "processor, s", "frames/s"], rows), "",
-            _goal("frames a second over ffmpeg's own", f["share"]["wall"], f["goal"], show=_number),
-            _goal("the same by processor time", f["share"]["cpu"], f["goal"], show=_number)]  # fmt: skip
+    rows = [[f"{what}, {size}", *(_number(w[name]) for name in ("seconds", "cpu", "frames_a_second"))]
+            for size, measured in f["sizes"].items() for what, w in measured["work"].items()]  # fmt: skip
+    goals = []
+    for size, measured in f["sizes"].items():
+        film, share = "x".join(map(str, measured["film"])), measured["share"]
+        told = f"frames of {size} to a film of {film}, frames a second over ffmpeg's own"
+        goals += [_goal(told, share["wall"], f["goal"], show=_number),
+                  _goal("the same by processor time", share["cpu"], f["goal"], show=_number)]  # fmt: skip
+    return [*_table(["work, frames", "s", "processor, s", "frames/s"], rows), "", *goals]
 
 
 def overhead(record: Figures) -> list[str]:

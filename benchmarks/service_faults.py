@@ -40,7 +40,7 @@ from sgen_ray.serving.deployment import Ingress, deployed
 from sgen_ray.serving.films import Films
 from sgen_ray.serving.settings import Settings
 
-PAUSE = 0.05
+PAUSE = 0.2
 """Seconds that a sampler step takes."""
 VICTIMS = {
     "ingress replica": "ray::ServeReplica:sgen:Ingress",
@@ -227,8 +227,8 @@ def listed(client: httpx.Client) -> list[dict[str, Any]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--jobs", type=int, default=20)
-    parser.add_argument("--seconds", type=float, default=30, help="of each film")
-    parser.add_argument("--pause", type=float, default=15, help="seconds between two kills")
+    parser.add_argument("--seconds", type=float, default=60, help="of each film")
+    parser.add_argument("--pause", type=float, default=10, help="seconds between two kills")
     parser.add_argument("--patience", type=float, default=900, help="seconds for everything")
     parser.add_argument("--small", action="store_true", help="4 jobs, to prove the script")
     parser.add_argument("--out", type=Path, default=RESULTS)

@@ -2,12 +2,14 @@
 
 What is timed is the stitcher's own work on frames that a decoder has made: figures of every frame, resizing, encoding a
 segment at a time, storing, joining to a film; and the blend of windows beside it. Yardstick: one ffmpeg that gets all
-frames through a pipe and writes the film. Both in turn; the ratio is taken run by run.
+frames through a pipe and writes the film. Both in turn; the ratio is taken run by run. Frames are as large as the
+shipped model's, and as a larger model's.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import resource
 import statistics
 import subprocess
@@ -30,6 +32,7 @@ from sgen_ray.engine.film import join, lay_out
 from sgen_ray.jobs.artifacts import Artifacts
 from sgen_ray.jobs.fingerprints import local_backend
 from sgen_ray.media.encode import command
+from sgen_ray.shapes import Grid
 from sgen_ray.types import RenderedWindow
 from sgen_ray.world import draw, sample_film
 
@@ -40,18 +43,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--runs", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=60.0, help="length of the film")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1, 6], help="times the model's width and height")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--small", action="store_true", help="the same as --runs 2 --seconds 10")
     arguments = parser.parse_args()
     if arguments.small:
         arguments.runs, arguments.seconds = 2, 10.0
-    factory = FastFactory(NANO)
-    # Four times the model's size, as its films are by default.
-    order = request(NANO, arguments.seconds, arguments.seed, scale=4)
+    figures = {f"{NANO.width * size}x{NANO.height * size}": measured(arguments, size) for size in arguments.sizes}
+    save("throughput", arguments, {"sizes": figures, "goal": GOAL}, judged=False, painted=False)
+
+
+def measured(arguments: argparse.Namespace, size: int) -> dict[str, Any]:
+    grid = dataclasses.replace(NANO, width=NANO.width * size, height=NANO.height * size)
+    factory = FastFactory(grid)
+    # The shipped model's films are four times its size; a large model's are as they are.
+    order = request(grid, arguments.seconds, arguments.seed, scale=4 if size == 1 else 1)
     plan = factory.planner("cpu", 1).plan(order)
     film = lay_out(plan, factory.halo, "fast", local_backend("cpu"), EngineConfig())
-    frames = pictures(arguments.seconds, arguments.seed)
+    frames = pictures(grid, arguments.seconds, arguments.seed)
     windows = [factory.renderer("cpu", 1).render(plan, window) for window in film.windows]
 
     runs: dict[str, list[tuple[float, float]]] = {"ffmpeg alone": [], "encode and join": [], "blend": []}
@@ -86,17 +96,16 @@ def main() -> None:
         [[what, *cells.values()] for what, cells in figures.items()],
     )
     print(f"throughput over ffmpeg's own: {shares['wall']:.2f} by the clock, {shares['cpu']:.2f} by processor time")
-    save("throughput", arguments, {"work": figures, "share": shares, "frames": count, "goal": GOAL},
-         judged=False, painted=False)  # fmt: skip
+    return {"work": figures, "share": shares, "frames": count, "film": [order.width, order.height]}
 
 
-def pictures(seconds: float, seed: int) -> NDArray[np.uint8]:
+def pictures(grid: Grid, seconds: float, seed: int) -> NDArray[np.uint8]:
     """Frames [T, H, W, 3] of the demo world, as the encoder meets them."""
     world = sample_film(seed, seconds, split="heldout")
     chunks = []
-    for start in range(0, NANO.frames(seconds), 64):
-        times = torch.arange(start, min(start + 64, NANO.frames(seconds)), dtype=torch.float64)[None] / NANO.fps
-        drawn = draw([world], times, NANO.width, NANO.height)[0]
+    for start in range(0, grid.frames(seconds), 16):
+        times = torch.arange(start, min(start + 16, grid.frames(seconds)), dtype=torch.float64)[None] / grid.fps
+        drawn = draw([world], times, grid.width, grid.height)[0]
         chunks.append(drawn.mul(255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy())
     return np.ascontiguousarray(np.concatenate(chunks))
 
