@@ -224,3 +224,35 @@ def test_ctrl_c_leaves_no_process_and_no_half_file(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["store"]
     assert list((tmp_path / "store" / "window").iterdir())
     assert not list((tmp_path / "store" / ".unfinished").iterdir())
+
+
+TROUBLE = """
+import logging, threading
+from sgen_ray.engine.cluster import connected
+
+heard = threading.Event()
+
+class Hear(logging.Handler):
+    def emit(self, record):
+        if "the machine is on fire" in record.getMessage():
+            heard.set()
+
+logging.getLogger("sgen_ray").addHandler(Hear())
+logging.getLogger("sgen_ray").setLevel("INFO")
+with connected():
+    import ray
+    worker = ray._private.worker.global_worker
+    # Told again and again: whether Ray listens already is not known.
+    for _ in range(100):
+        ray._private.utils.push_error_to_driver(worker, "trouble", "the machine is on fire")
+        if heard.wait(0.3):
+            break
+assert heard.is_set()
+print("{}")
+"""
+
+
+def test_what_ray_has_to_say_is_logged_and_not_among_our_facts() -> None:
+    done = subprocess.run([sys.executable, "-c", TROUBLE], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "{}\n"

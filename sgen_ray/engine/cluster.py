@@ -33,6 +33,9 @@ def _canceled() -> bool:
     return bool(ray.get_runtime_context().is_canceled())
 
 
+log = logging.getLogger(__name__)
+
+
 class RayCall:
     def __init__(self, small: Any, payload: Any) -> None:
         self.small, self.payload = small, payload
@@ -240,11 +243,25 @@ class RayRuntime:
                     raise
                 place = f"at {self._address}" if self._address else "on this machine"
                 raise EngineError(f"no Ray cluster {place}: {_last_line(error)}; mend or unset RAY_ADDRESS") from error
+            _log_what_ray_prints()
             self._opened = True
             if self._address is None:
                 self._processes = list(set(psutil.Process().children()) - before)
         self._connected = True
         return ray
+
+
+def _log_what_ray_prints() -> None:
+    """Ray prints troubles of its cluster on stdout, which is ours: a film's facts as JSON, for instance. They are
+    logged instead. This is private too: without it they are printed again."""
+    from ray._private import worker
+
+    def tell(data: dict[str, Any], ignore_prefix: bool = False) -> None:
+        for line in data["lines"]:
+            log.info("Ray: %s", line)
+
+    if hasattr(worker, "print_to_stdstream"):
+        worker.print_to_stdstream = tell
 
 
 def this_actor() -> str:
