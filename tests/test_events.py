@@ -2,9 +2,10 @@
 
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
+from ticking import Clock
 
 from sgen_ray.client.schema import Event
 from sgen_ray.errors import JobError, LeaseLost
@@ -14,20 +15,6 @@ from sgen_ray.jobs.states import JobState
 from sgen_ray.types import Shot, VideoRequest
 
 REQUEST = VideoRequest((Shot("a red car", 4),), 480, 240, 8)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = datetime(2026, 11, 23, 12, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        self.now += timedelta(milliseconds=1)
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
+from ticking import Clock
 
 from sgen_ray.errors import JobError, LeaseLost, UnknownJob
 from sgen_ray.jobs.host import Host
@@ -18,25 +19,6 @@ REQUEST = VideoRequest((Shot("a red car – “fast”", 4.5), Shot("snow", 1.1)
 OTHER = replace(REQUEST, seed=7)
 LIMITS = Limits(lease=timedelta(seconds=60), attempts=3, approval=timedelta(hours=24))
 HERE = Host("here", "boot-1")
-
-
-class Clock:
-    """Stands still, but for a microsecond a look, as jobs are told apart by their times."""
-
-    def __init__(self) -> None:
-        self.now = datetime(2026, 11, 23, 12, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        self.now += timedelta(microseconds=1)
-        return self.now
-
-    def pass_by(self, **spans: float) -> None:
-        self.now += timedelta(**spans)
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

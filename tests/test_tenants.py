@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
+from ticking import Clock
 
 from sgen_ray.errors import JobError, QuotaExceeded, UnknownJob
 from sgen_ray.jobs.host import Host
@@ -24,20 +25,6 @@ from sgen_ray.types import Shot, VideoRequest
 REQUEST = VideoRequest((Shot("a red car", 10),), 480, 240, 8)
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 HERE = Host("here", "boot-1")
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> datetime:
-        self.now += timedelta(microseconds=1)
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook, WebhookVerificationError
+from ticking import Clock
 
 from sgen_ray.errors import JobError, UnknownJob
 from sgen_ray.jobs.announce import EVENTS
@@ -39,20 +40,6 @@ REQUEST = VideoRequest((Shot("a red car", 10),), 480, 240, 8)
 HERE = Host("here", "boot-1")
 ALL = tuple(dict.fromkeys(EVENTS.values()))
 SOMEWHERE = "https://films.example/hook"
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = datetime(2026, 11, 23, 12, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        self.now += timedelta(microseconds=1)
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture
