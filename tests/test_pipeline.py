@@ -127,3 +127,18 @@ def test_packing_again_replaces_and_strangers_are_left_alone(run: Path, packed: 
         pack(run, tmp_path / "mine")
     with pytest.raises(ModelError):
         pack(tmp_path / "nothing", tmp_path / "out")
+
+
+def test_whoever_may_read_a_packed_model_may_read_its_weights(packed: Path) -> None:
+    modes = {path.stat().st_mode for path in packed.rglob("*") if path.is_file()}
+    assert modes == {(packed / "sgen.json").stat().st_mode}
+
+
+def test_a_file_that_cannot_be_read_is_named(packed: Path) -> None:
+    lost = packed / "planner" / "lost.json"
+    lost.symlink_to("nowhere")
+    try:
+        with pytest.raises(ModelError, match=r"planner/lost.json cannot be read \(No such file"):
+            load_factory(str(packed)).fingerprint()
+    finally:
+        lost.unlink()

@@ -42,11 +42,15 @@ def load_facts(folder: Path) -> dict[str, Any]:
 
 
 def fingerprint(folder: Path) -> str:
-    """Hash of every weight and configuration file, so that a film names the model that made it."""
+    """Hash of every weight and configuration file, so that a film names the model that made it; ModelError where one
+    cannot be read."""
     digest = hashlib.sha256()
     for name in PARTS:
         for path in sorted((folder / name).glob("*")):
             if path.suffix in (".safetensors", ".json"):
                 digest.update(f"{name}/{path.name}\0".encode())
-                digest.update(path.read_bytes())
+                try:
+                    digest.update(path.read_bytes())
+                except OSError as error:
+                    raise ModelError(f"{path} cannot be read ({error.strerror}): mend the model folder") from None
     return digest.hexdigest()

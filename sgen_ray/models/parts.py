@@ -18,8 +18,13 @@ _LOADING = threading.Lock()
 
 def save_part(folder: Path, name: str, part: Any) -> None:
     """Write one part by its own save_pretrained."""
-    (folder / name).mkdir(parents=True, exist_ok=True)
-    part.save_pretrained(folder / name)
+    where = folder / name
+    where.mkdir(parents=True, exist_ok=True)
+    part.save_pretrained(where)
+    # safetensors keeps weights from everybody but their writer: of no use on a volume that others read.
+    mode = next(where.glob("*config.json")).stat().st_mode
+    for path in where.iterdir():
+        path.chmod(mode)
 
 
 def load_part(folder: Path, name: str, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32) -> Any:
