@@ -8,10 +8,10 @@ import pytest
 from toy_model import ToyFactory, request
 
 from sgen_ray.engine.actors import Planner
+from sgen_ray.engine.calls import Call, Demand, WorkerDied
 from sgen_ray.engine.machine import Machine
 from sgen_ray.engine.messages import Granted, JobSpec, Kind, Loss, Need, PoolSpec, Wish, Workforce
 from sgen_ray.engine.pool import Pool, pools_here
-from sgen_ray.engine.runtime import Call, Demand, WorkerDied
 from sgen_ray.engine.staff import CLEAR_WITHIN
 from sgen_ray.errors import Cancelled, EngineError, ModelError
 

@@ -19,7 +19,7 @@ from toy_model import ToyFactory, request
 from sgen_ray.cli.kube_command import Listener, arguments, command, key_of
 from sgen_ray.cli.kube_lines import Made, Piece, from_line, joined, pieces, teller, to_line
 from sgen_ray.cli.kube_make import film_in_store
-from sgen_ray.cli.submit import Wanted
+from sgen_ray.cli.wanted import Wanted
 from sgen_ray.engine import events
 from sgen_ray.engine.config import EngineConfig
 from sgen_ray.errors import EngineError, RequestError

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sgen_ray.engine.runtime import WorkerDied
+from sgen_ray.engine.calls import WorkerDied
 from sgen_ray.errors import ModelError
 from sgen_ray.protocols import OnStep
 from sgen_ray.shapes import Grid

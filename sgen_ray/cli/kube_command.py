@@ -15,7 +15,7 @@ from sgen_ray.cli.kube_lines import Made, from_line
 from sgen_ray.errors import EngineError, RequestError, SgenError
 
 if TYPE_CHECKING:
-    from sgen_ray.cli.submit import Manner, Wanted
+    from sgen_ray.cli.wanted import Manner, Wanted
     from sgen_ray.engine.events import OnEvent
 
 _OPTIONS = ("seconds", "size", "fps", "seed", "steps", "plan_steps", "guidance", "model")

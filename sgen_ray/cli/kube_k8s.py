@@ -19,7 +19,7 @@ from sgen_ray.cli.kube_lines import Made, proven
 from sgen_ray.errors import EngineError
 
 if TYPE_CHECKING:
-    from sgen_ray.cli.submit import Manner, Wanted
+    from sgen_ray.cli.wanted import Manner, Wanted
 
 _POLL = 1.0
 _OVER = ("Complete", "Failed", "ValidationFailed")

@@ -24,7 +24,7 @@ from sgen_ray.errors import EngineError
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
 
-    from sgen_ray.cli.submit import Manner, Wanted
+    from sgen_ray.cli.wanted import Manner, Wanted
 
 _LARGEST = 512 << 20
 _STOPPING = 60.0

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sgen_ray.cli import options as o
 from sgen_ray.cli import remote, show
 from sgen_ray.cli.jobs import JobId
+from sgen_ray.cli.wanted import Manner, Target, Wanted
 from sgen_ray.errors import RequestError
 
 if TYPE_CHECKING:
@@ -39,33 +40,6 @@ Preview = Annotated[
 Picture = Annotated[
     Path | None, typer.Option(help="A picture (PNG, JPEG, WebP) that the film begins with.", show_default=False)
 ]
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """A film as the command line names it, for any target. `wishes`: as schema.CreateVideo, only what was given."""
-
-    prompt: str | None
-    shots: Path | None
-    wishes: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Manner:
-    """How the command behaves while the film is made."""
-
-    wait: bool
-    detach: bool
-    output: Path | None
-    preview: Path | None
-    json: bool
-    quiet: bool
-
-
-class Target(Protocol):
-    """Somewhere a film is made."""
-
-    def submit(self, wanted: Wanted, manner: Manner) -> None: ...
 
 
 def submit(

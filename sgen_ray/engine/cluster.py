@@ -1,4 +1,4 @@
-"""The runtime on Ray: each worker an actor. With `controller` the only module of the engine that talks to Ray.
+"""The runtime on Ray: each worker an actor. Besides this, only `ray_calls` and `controller` talk to Ray.
 
 Actors never restart and tasks never retry by themselves: `crew` and `pool` decide, so that a poison window surfaces
 instead of looping. Values are returned, never put, by actors, and a job calls the workers that it holds itself: what is
@@ -7,7 +7,6 @@ returned belongs to its driver, outlives its maker and passes through nobody els
 
 from __future__ import annotations
 
-import functools
 import logging
 import os
 import socket
@@ -19,68 +18,17 @@ from typing import Any
 
 import psutil
 
-from sgen_ray.engine.lease import Link, PoolHere
+from sgen_ray.engine.calls import Call, Demand
+from sgen_ray.engine.controller import SharedPool
+from sgen_ray.engine.lease import PoolHere
 from sgen_ray.engine.machine import Machine, this_machine
 from sgen_ray.engine.messages import PoolSpec
 from sgen_ray.engine.pool import Pool
-from sgen_ray.engine.runtime import Call, Demand, OutOfMemory, WorkerDied, WorkerTaken
-from sgen_ray.errors import Cancelled, EngineError
-
-
-def _canceled() -> bool:
-    import ray
-
-    return bool(ray.get_runtime_context().is_canceled())
-
+from sgen_ray.engine.ray_calls import RayCall, RayWorker, canceled, last_line, remote_class
+from sgen_ray.engine.runtime import Link
+from sgen_ray.errors import EngineError
 
 log = logging.getLogger(__name__)
-
-
-class RayCall:
-    def __init__(self, small: Any, payload: Any) -> None:
-        self.small, self.payload = small, payload
-
-    def result(self) -> Any:
-        import ray
-        from ray import exceptions
-
-        try:
-            return ray.get(self.small)
-        except exceptions.TaskCancelledError:
-            raise Cancelled("cancelled before it began") from None
-        except exceptions.RayActorError as error:
-            if getattr(error, "actor_init_failed", False):
-                raise EngineError(f"a worker does not start: {_last_line(error)}") from error
-            raise _death(error) from None
-        except (exceptions.WorkerCrashedError, exceptions.OutOfMemoryError, exceptions.NodeDiedError) as error:
-            raise _death(error) from None
-        except exceptions.RayTaskError as error:
-            cause = error.cause
-            raise cause if isinstance(cause, Exception) else EngineError(_last_line(error)) from None
-
-
-class RayWorker:
-    def __init__(self, handle: Any) -> None:
-        self._handle = handle
-        self.ended = False
-
-    def call(self, method: str, *args: Any) -> RayCall:
-        return RayCall(*getattr(self._handle, method).options(num_returns=2).remote(*args))
-
-    def status(self) -> RayCall:
-        return RayCall(self._handle.status.options(concurrency_group="status").remote(), None)
-
-    def node(self) -> RayCall:
-        return RayCall(self._handle.node.options(concurrency_group="status").remote(), None)
-
-    def abandon(self, turn: int) -> None:
-        self._handle.abandon.options(concurrency_group="status").remote(turn)
-
-    def kill(self) -> None:
-        import ray
-
-        self.ended = True
-        ray.kill(self._handle)
 
 
 class RayRuntime:
@@ -123,10 +71,10 @@ class RayRuntime:
     def start(self, actor: type, args: Sequence[Any], demand: Demand) -> RayWorker:
         self._connect()
         labels = {"label_selector": dict(demand.labels)} if demand.labels else {}
-        remote = _remote_class(actor).options(
+        remote = remote_class(actor).options(
             num_cpus=demand.cpus, num_gpus=demand.gpus, max_restarts=0, max_task_retries=0, max_concurrency=1, **labels
         )
-        worker = RayWorker(remote.remote(_canceled, *args))
+        worker = RayWorker(remote.remote(canceled, *args))
         # Those that were ended before are forgotten: one runtime may make thousands of films.
         self._workers = [other for other in self._workers if not other.ended] + [worker]
         return worker
@@ -136,9 +84,7 @@ class RayRuntime:
         if self._opened and self._address is None:
             # Kept for the next film on this runtime, weights and all.
             return self._pools.setdefault((spec.name, spec.version), PoolHere(Pool(self, spec)))
-        from sgen_ray.engine.controller import SharedPool
-
-        return SharedPool(spec)
+        return SharedPool(spec, RayRuntime)
 
     def share(self, value: Any) -> Any:
         return self._connect().put(value)
@@ -242,7 +188,7 @@ class RayRuntime:
                 if not isinstance(error, OSError | RuntimeError | ValueError):
                     raise
                 place = f"at {self._address}" if self._address else "on this machine"
-                raise EngineError(f"no Ray cluster {place}: {_last_line(error)}; mend or unset RAY_ADDRESS") from error
+                raise EngineError(f"no Ray cluster {place}: {last_line(error)}; mend or unset RAY_ADDRESS") from error
             _log_what_ray_prints()
             self._opened = True
             if self._address is None:
@@ -283,17 +229,6 @@ def ended_actors(ids: Collection[str]) -> frozenset[str]:
         return frozenset()
 
 
-@functools.cache
-def _remote_class(actor: type) -> Any:
-    import ray
-
-    def node(self: Any) -> str:
-        return str(ray.get_runtime_context().get_node_id())
-
-    placed = type(actor.__name__, (actor,), {"node": node, "__module__": actor.__module__})
-    return ray.remote(concurrency_groups={"status": 1})(placed)
-
-
 def _family(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
     """These and all that they started, as long as that can still be seen."""
     found = []
@@ -325,26 +260,6 @@ def _let_workers_import_us() -> None:
     known = os.environ.get("PYTHONPATH", "")
     if Path(home).name != "site-packages" and home not in known.split(os.pathsep):
         os.environ["PYTHONPATH"] = os.pathsep.join([home, known] if known else [home])
-
-
-def _last_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
-
-
-def _death(error: BaseException) -> WorkerDied:
-    text = str(error)
-    if (
-        "memory monitor" in text
-        or "OutOfMemory" in type(error).__name__
-        or "due to the node running low on memory" in text
-    ):
-        return OutOfMemory("its machine ran out of memory; use fewer renderers")
-    if "owner has died" in text or "owner of this actor" in text or "ray.kill" in text:
-        return WorkerTaken("the pool ended it or went away")
-    if "node" in text and ("died" in text or "terminated" in text) and "exit detail" not in text:
-        return WorkerTaken("its machine went away")
-    return WorkerDied("its process was killed, ran out of memory or crashed")
 
 
 @contextmanager

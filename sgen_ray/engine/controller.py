@@ -10,15 +10,17 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from hashlib import sha256
 from typing import Any
 
-from sgen_ray.engine.cluster import RayCall, RayRuntime
+from sgen_ray.engine.calls import Call, WorkerDied
 from sgen_ray.engine.crew import TICK
 from sgen_ray.engine.messages import Granted, JobSpec, PoolSpec, Wish, Workforce
 from sgen_ray.engine.pool import Pool
-from sgen_ray.engine.runtime import Call, WorkerDied
+from sgen_ray.engine.ray_calls import RayCall
+from sgen_ray.engine.runtime import Runtime
 
 PREFIX = "sgen-pool"
 
@@ -26,10 +28,10 @@ log = logging.getLogger(__name__)
 
 
 class Controller:
-    """Runs one pool until nobody uses it any more."""
+    """Runs one pool until nobody uses it any more, on a runtime of its own."""
 
-    def __init__(self, spec: PoolSpec) -> None:
-        self._pool = Pool(RayRuntime(), spec)
+    def __init__(self, runtime: Callable[[], Runtime], spec: PoolSpec) -> None:
+        self._pool = Pool(runtime(), spec)
         threading.Thread(target=self._run, daemon=True).start()
 
     def sync(self, job: JobSpec, wish: Wish) -> Granted:
@@ -65,10 +67,10 @@ class Controller:
 
 
 class SharedPool:
-    """A driver's way to the pool of `spec`, which is made where there is none."""
+    """A driver's way to the pool of `spec`, which is made where there is none, on a `runtime` of its own."""
 
-    def __init__(self, spec: PoolSpec) -> None:
-        self._spec = spec
+    def __init__(self, spec: PoolSpec, runtime: Callable[[], Runtime]) -> None:
+        self._spec, self._runtime = spec, runtime
         self._handle: Any = None
 
     def sync(self, job: JobSpec, wish: Wish) -> Call:
@@ -116,7 +118,7 @@ class SharedPool:
             "max_concurrency": 8,
         }
         actor = ray.remote(Controller).options(name=name, namespace=spec.namespace, **options)
-        self._handle = actor.remote(spec)
+        self._handle = actor.remote(self._runtime, spec)
         return self._handle
 
 

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sgen_ray.engine.actors import Status
+from sgen_ray.engine.calls import Call, OutOfMemory, Worker, WorkerDied, WorkerTaken
 from sgen_ray.engine.events import OnEvent, WorkerLost
 from sgen_ray.engine.messages import Held, Loss, Need
 from sgen_ray.engine.policy import RetryPolicy, next_worker
-from sgen_ray.engine.runtime import Call, OutOfMemory, Runtime, Worker, WorkerDied, WorkerTaken
+from sgen_ray.engine.runtime import Runtime
 from sgen_ray.errors import Cancelled, EngineError, SgenError
 
 TICK = 0.2

@@ -8,36 +8,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
+from sgen_ray.engine.calls import Call, WorkerDied
 from sgen_ray.engine.crew import LOOK, TICK, Crew, Done
 from sgen_ray.engine.events import OnEvent, WorkerLost
 from sgen_ray.engine.messages import Granted, JobSpec, Loss, Wish
 from sgen_ray.engine.pool import Pool
-from sgen_ray.engine.runtime import Call, Runtime, WorkerDied
+from sgen_ray.engine.runtime import Link, Runtime
 from sgen_ray.errors import EngineError, SgenError
 
 PAUSE = 0.02
 """Seconds between two looks while there is nothing to wait for."""
 PATIENCE = 60.0
 """Seconds in which a pool that went away must have been replaced."""
-
-
-class Link(Protocol):
-    """The way to a pool: in this process, or by Ray."""
-
-    def sync(self, job: JobSpec, wish: Wish) -> Granted | Call:
-        """The answer, or the call that will have it as its result.
-
-        Raises WorkerDied, as the call may: the pool is gone; the next message goes to a new one.
-        """
-        ...
-
-    def leave(self, job: str, returned: frozenset[int]) -> None: ...
-
-    def calls(self) -> list[Call]:
-        """What to wait for besides, as the pool's answer changes by it."""
-        ...
 
 
 @dataclass(frozen=True)

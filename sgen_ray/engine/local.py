@@ -8,11 +8,11 @@ from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPo
 from functools import cached_property
 from typing import Any
 
+from sgen_ray.engine.calls import Call, Demand, WorkerDied
 from sgen_ray.engine.lease import PoolHere
 from sgen_ray.engine.machine import Machine, this_machine
 from sgen_ray.engine.messages import PoolSpec
 from sgen_ray.engine.pool import Pool
-from sgen_ray.engine.runtime import Call, Demand, WorkerDied
 from sgen_ray.errors import Cancelled
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sgen_ray.engine.runtime import Demand, Worker
+from sgen_ray.engine.calls import Demand, Worker
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,10 @@ import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from sgen_ray.engine.calls import Call
 from sgen_ray.engine.messages import Granted, Held, JobSpec, Loss, Need, PoolSpec, Trouble, Wish, Workforce
 from sgen_ray.engine.policy import Claim, Ledger, idle_too_long, shares, sizes
-from sgen_ray.engine.runtime import Call, Runtime
+from sgen_ray.engine.runtime import Runtime
 from sgen_ray.engine.staff import Member, Staff
 
 LOOKS_EVERY = 1.0

@@ -1,80 +1,30 @@
-"""The one small interface between the engine and what runs it: Ray (`cluster`) or threads of this process (`local`).
-
-A worker is one of the classes in `actors`, in a process or thread of its own; its calls run one after another. Every
-method that does work returns two values: a small one for the caller, and a payload that stays where it is and travels
-only as an argument of another call.
-"""
+"""The one small interface between the engine and what runs it: Ray (`cluster`) or threads of this process (`local`)."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Collection, Sequence
+from typing import Any, Protocol
 
+from sgen_ray.engine.calls import Call, Demand, Worker
 from sgen_ray.engine.machine import Machine
-
-if TYPE_CHECKING:
-    from sgen_ray.engine.lease import Link
-    from sgen_ray.engine.messages import PoolSpec
+from sgen_ray.engine.messages import Granted, JobSpec, PoolSpec, Wish
 
 
-class WorkerDied(Exception):
-    """The process of a worker is gone; whatever it held is lost."""
+class Link(Protocol):
+    """The way to a pool: in this process, or by Ray."""
 
+    def sync(self, job: JobSpec, wish: Wish) -> Granted | Call:
+        """The answer, or the call that will have it as its result.
 
-class OutOfMemory(WorkerDied):
-    """It took more memory than its machine has."""
-
-
-class WorkerTaken(WorkerDied):
-    """Its machine or the pool that it belonged to went away: no fault of the call that it was at."""
-
-
-@dataclass(frozen=True)
-class Demand:
-    """What a worker needs of the machine that it is placed on; `labels` select machines, as Ray's label selectors."""
-
-    cpus: float = 0.0
-    gpus: float = 0.0
-    labels: Mapping[str, str] = field(default_factory=dict)
-
-
-class Call(Protocol):
-    """A call under way. Calls are compared by identity."""
-
-    @property
-    def payload(self) -> Any:
-        """The second value, by reference: give it to another call."""
-        ...
-
-    def result(self) -> Any:
-        """The first value, when `Runtime.wait` has returned this call.
-
-        Raises:
-            WorkerDied: the worker is gone.
-            Cancelled: the call was cancelled.
-            Exception: whatever the method raised.
+        Raises WorkerDied, as the call may: the pool is gone; the next message goes to a new one.
         """
         ...
 
+    def leave(self, job: str, returned: frozenset[int]) -> None: ...
 
-class Worker(Protocol):
-    def call(self, method: str, *args: Any) -> Call: ...
-
-    def status(self) -> Call:
-        """What it is doing now, answered beside the running call; the result is an `actors.Status`."""
+    def calls(self) -> list[Call]:
+        """What to wait for besides, as the pool's answer changes by it."""
         ...
-
-    def node(self) -> Call:
-        """The machine that it is on, named as `Runtime.draining` does."""
-        ...
-
-    def abandon(self, turn: int) -> None:
-        """Ends the calls that it has at their next step, whoever made them, until it is called to `resume` of the same
-        turn, which may overtake this; turns count up from 1."""
-        ...
-
-    def kill(self) -> None: ...
 
 
 class Runtime(Protocol):

@@ -9,9 +9,10 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from sgen_ray.engine.calls import Call, Worker, WorkerDied
 from sgen_ray.engine.messages import PoolSpec, Trouble
 from sgen_ray.engine.policy import RetryPolicy
-from sgen_ray.engine.runtime import Call, Runtime, Worker, WorkerDied
+from sgen_ray.engine.runtime import Runtime
 from sgen_ray.errors import EngineError, SgenError
 
 CLEAR_WITHIN = 5.0

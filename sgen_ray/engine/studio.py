@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from sgen_ray import __version__
 from sgen_ray.engine import actors
+from sgen_ray.engine.calls import Demand
 from sgen_ray.engine.cluster import RayRuntime
 from sgen_ray.engine.config import EngineConfig
 from sgen_ray.engine.crew import TICK, Crew, Done, Task
@@ -24,7 +25,7 @@ from sgen_ray.engine.machine import Layout, Machine, choose
 from sgen_ray.engine.messages import JobSpec, Kind, PoolSpec
 from sgen_ray.engine.policy import RetryPolicy
 from sgen_ray.engine.pool import Pool
-from sgen_ray.engine.runtime import Demand, Runtime
+from sgen_ray.engine.runtime import Runtime
 from sgen_ray.engine.stored import encode_preview
 from sgen_ray.engine.watch import Watch
 from sgen_ray.errors import PlanError
