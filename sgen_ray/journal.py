@@ -106,6 +106,7 @@ class Journal:
                     "device": event.device,
                     "windows_reused": event.windows_reused,
                     "segments_reused": event.segments_reused,
+                    "reused": list(event.reused),
                 }
             case PhaseStarted(phase):
                 return "phase", {"phase": phase, "state": "started"}

@@ -45,7 +45,7 @@ def test_a_film_tells_all_that_lasts_in_order(tmp_path: Path) -> None:
     (started,) = (event.data for event in told if event.type == "started")
     assert started == {
         "windows": WINDOWS, "segments": SEGMENTS, "renderers": 2, "device": "cpu", "windows_reused": 0,
-        "segments_reused": 0,
+        "segments_reused": 0, "reused": [],
     }  # fmt: skip
     windows = [event.data for event in told if event.type == "window"]
     assert sorted(window["window"] for window in windows) == list(range(WINDOWS))
@@ -66,6 +66,7 @@ def test_a_film_that_is_there_says_so(tmp_path: Path) -> None:
         told = jobs.events(job.id)
     (started,) = (event.data for event in told if event.type == "started")
     assert (started["windows_reused"], started["segments_reused"]) == (WINDOWS, SEGMENTS)
+    assert started["reused"] == list(range(WINDOWS))
     assert not [event for event in told if event.type in ("window", "segment")]
 
 

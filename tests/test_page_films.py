@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -14,11 +16,16 @@ import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from browser import chromium, needs_chromium
+from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
+from proxy import Proxy
 from service import ENGINE, ended, toy_place
 
 from sgen_ray.engine.events import Event, SegmentEncoded
+from sgen_ray.evaluation.adherence import world_frames
+from sgen_ray.models.factory import load_factory
 from sgen_ray.worker import Worker
+from sgen_ray.world import parse
 
 pytestmark = needs_chromium
 WAIT = 30_000
@@ -193,14 +200,125 @@ def test_a_storyboard_is_planned_changed_approved_and_edited(page: Page, studio:
     page.get_by_role("button", name=re.compile("^Shot 3, 0:24 to 0:36")).click()
     expect(page.locator("#edit-shot")).to_have_value("3")
     page.locator("#edit-prompt").fill("snow in the forest")
-    page.get_by_role("button", name="Paint this shot again").click()
-    page.wait_for_url(lambda url: "#/job_" in url and first["id"] not in url)
-    expect(page.get_by_text("An edit of")).to_be_visible()
+    with studio.held():
+        page.get_by_role("button", name="Paint this shot again").click()
+        page.wait_for_url(lambda url: "#/job_" in url and first["id"] not in url)
+        expect(page.get_by_text("An edit of")).to_be_visible()
+        # While it is painted it can be seen which windows are not.
+        expect(page.locator(".windows .reused").first).to_be_visible()
+        expect(state(page)).to_have_text(WORKING)
     expect(state(page)).to_have_text("ready")
     expect(page.get_by_text(re.compile(r"\d windows? kept from an earlier film"))).to_be_visible()
     assert page.locator(".windows .reused").count() >= 1 and page.locator(".windows .done").count() >= 1
     page.get_by_role("link", name="an earlier film").click()
     page.wait_for_url(re.compile(first["id"]))
+
+
+def test_a_lost_connection_is_told_and_made_again_without_a_gap(page: Page, studio: Studio) -> None:
+    lost = page.get_by_text("The connection to the service is lost")
+    with Proxy(studio.address) as proxy:
+        page.goto(proxy.address)
+        with studio.held():
+            write(page, ("a horse running in a meadow", 20))
+            page.get_by_role("button", name="Make the film").click()
+            expect(state(page)).to_have_text(WORKING)
+            video = video_of(page)
+            proxy.cut()
+            expect(lost).to_be_visible()
+        with httpx.Client(base_url=studio.address, timeout=60) as client:
+            ended(client, video)  # and the page does not know
+        expect(state(page)).to_have_text(WORKING)
+        proxy.mend()
+        expect(state(page)).to_have_text("ready")
+        expect(lost).to_be_hidden()
+        windows = studio.get(f"videos/{video}")["windows"]["total"]
+        expect(page.locator(".lanes + details tbody tr")).to_have_count(windows)
+        page.close()
+
+
+def test_where_there_is_no_stream_the_page_looks_again_and_again(page: Page) -> None:
+    page.route("**/events*", lambda route: route.fulfill(status=503))
+    write(page, ("a horse running in a meadow", 4))
+    page.get_by_role("button", name="Make the film").click()
+    expect(state(page)).to_have_text("ready")
+    expect(page.get_by_text("The connection to the service is lost")).to_be_hidden()
+
+
+def test_a_film_begins_with_a_picture(page: Page, studio: Studio, tmp_path: Path) -> None:
+    picture = tmp_path / "green.png"
+    Image.new("RGB", (2048, 1024), (90, 200, 20)).save(picture)
+    (tmp_path / "letter.png").write_text("dear")
+    chooser = page.locator("#first_frame")
+    chooser.set_input_files(tmp_path / "letter.png")
+    expect(page.get_by_role("alert").filter(has_text="no picture that can be read")).to_be_visible()
+    chooser.set_input_files(picture)
+    shown = page.get_by_role("img", name="The first frame: green.png")
+    expect(shown).to_be_visible()
+    assert accessible(page) == []
+    page.get_by_role("button", name="Begin without it").click()
+    expect(shown).to_be_hidden()
+    page.evaluate(
+        """async () => {
+            const canvas = new OffscreenCanvas(200, 100);
+            canvas.getContext("2d").fillStyle = "rgb(90 200 20)";
+            canvas.getContext("2d").fillRect(0, 0, 200, 100);
+            const data = new DataTransfer();
+            data.items.add(new File([await canvas.convertToBlob()], "shot.png", {type: "image/png"}));
+            document.querySelector("textarea").dispatchEvent(new ClipboardEvent("paste", {clipboardData: data, bubbles: true, cancelable: true}));
+        }"""  # noqa: E501
+    )
+    expect(page.get_by_role("img", name="The first frame: shot.png")).to_be_visible()
+    write(page, ("a red car driving through the desert", 4))
+    with page.expect_request(lambda request: request.method == "POST" and request.url.endswith("/v1/videos")) as asked:
+        page.get_by_role("button", name="Make the film").click()
+    expect(state(page)).to_have_text("ready")
+    address = asked.value.post_data_json["input_reference"]["image_url"]
+    sent = Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2])))
+    assert sent.size == (200, 100) and sent.convert("RGB").getpixel((50, 50)) == (90, 200, 20)
+
+    page.goto(f"{studio.address}/#/")
+    page.route("**/v1/videos", lambda route: route.fulfill(status=400, json=REFUSED))
+    page.locator("#first_frame").set_input_files(picture)
+    write(page, ("a red car driving through the desert", 4))
+    page.get_by_role("button", name="Make the film").click()
+    expect(page.get_by_role("alert").filter(has_text="input_reference: too many pixels")).to_be_visible()
+
+
+REFUSED = {
+    "error": {"message": "input_reference: too many pixels", "param": "input_reference", "code": "invalid_value"}
+}
+
+
+def test_a_character_is_kept_named_and_forgotten(page: Page, studio: Studio, tmp_path: Path) -> None:
+    world = world_frames(parse("an orange horse in the desert", 0, 4), load_factory("nano").grid, 1)
+    Image.fromarray(world[0]).save(tmp_path / "horse.png")
+    page.get_by_role("button", name="Keep one …").click()
+    dialog = page.get_by_role("dialog", name="Keep a character")
+    dialog.get_by_label("Name").fill("Rex")
+    dialog.get_by_label("Picture").set_input_files(tmp_path / "horse.png")
+    dialog.get_by_role("button", name="Keep it").click()
+    expect(page.get_by_text("@rex is kept: orange horse")).to_be_visible()
+    shot = page.get_by_role("textbox", name="What happens")
+    shot.fill("in the snow")
+    shot.press("Home")
+    page.get_by_role("button", name="Write @rex into the shot: orange horse").press("Enter")
+    expect(shot).to_have_value("@rex in the snow")
+    expect(shot).to_be_focused()
+    assert accessible(page) == []
+    write(page, ("@rex in the snow", 4))
+    page.get_by_role("button", name="Make the film").click()
+    expect(state(page)).to_have_text("ready")
+    assert studio.get(f"videos/{video_of(page)}")["shots"][0]["prompt"] == "orange horse in the snow"
+
+    page.get_by_role("button", name="Keep as a character").click()
+    dialog.get_by_label("Name").fill("nobody")
+    dialog.get_by_role("button", name="Keep it").click()
+    expect(page.get_by_text("nobody is recognised in it")).to_be_visible()  # the toy model paints noise
+
+    page.goto(f"{studio.address}/#/")
+    page.get_by_role("button", name="Forget @rex").click()
+    expect(page.get_by_role("button", name="Forget @rex")).to_have_count(0)
+    assert studio.get("videos/characters")["data"] == []
 
 
 def test_a_film_is_extended_and_remixed(page: Page, studio: Studio) -> None:

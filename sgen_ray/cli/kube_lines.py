@@ -76,7 +76,7 @@ def from_line(line: str) -> Line | None:
     try:
         facts = json.loads(line.removeprefix(_MARK))
         kind = {**_TYPES, "Made": Made, "Piece": Piece}[facts.pop("type")]
-        made: Line = kind(**facts)
+        made: Line = kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in facts.items()})
     except (ValueError, KeyError, TypeError):
         return None
     return made

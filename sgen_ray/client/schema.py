@@ -226,10 +226,10 @@ class Event(_Answer):
 
     Lasting events have a number and come again after Last-Event-ID; fleeting ones (`steps`) have none.
 
-    Types: state {state, error?}; started {windows, segments, renderers, device, windows_reused, segments_reused};
-    phase {phase, state: started|finished, seconds?}; window {window, renderer, seconds, begin, end, done, total};
-    segment {segment, done, total}; lost {worker, work, cause}; steps {plan: {done, total} | null, windows: [{window,
-    renderer, done, total}], eta: seconds | null}; end {status}: the last one.
+    Types: state {state, error?}; started {windows, segments, renderers, device, windows_reused, segments_reused,
+    reused: [window, ...]}; phase {phase, state: started|finished, seconds?}; window {window, renderer, seconds, begin,
+    end, done, total}; segment {segment, done, total}; lost {worker, work, cause}; steps {plan: {done, total} | null,
+    windows: [{window, renderer, done, total}], eta: seconds | null}; end {status}: the last one.
     """
 
     type: str

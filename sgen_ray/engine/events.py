@@ -37,7 +37,7 @@ class Looked:
 
 @dataclass(frozen=True)
 class FilmStarted:
-    """The work is known: how it is cut, and how much of it the store already has."""
+    """The work is known: how it is cut, and how much of it the store already has. `reused`: which windows."""
 
     windows: int
     segments: int
@@ -46,6 +46,7 @@ class FilmStarted:
     device: str
     windows_reused: int
     segments_reused: int
+    reused: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -111,6 +111,7 @@ def generate_film(
                 device=layout.device,
                 windows_reused=len(film.windows) - len(todo.render),
                 segments_reused=len(film.parts) - len(todo.segments),
+                reused=tuple(sorted({window.index for window in film.windows} - {w.index for w in todo.render})),
             )
         )
         with _published(film, todo, studio.artifacts, live) as ready:

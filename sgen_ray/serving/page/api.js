@@ -68,10 +68,16 @@ export const videos = {
   remove: (id) => call("DELETE", of(id)),
 };
 
+export const characters = {
+  list: async () => (await call("GET", "v1/videos/characters")).data,
+  keep: (name, video) => call("POST", "v1/videos/characters", { name, video }),
+  forget: (id) => call("DELETE", `v1/videos/characters/${encodeURIComponent(id)}`),
+};
+
 export const models = async () => (await call("GET", "v1/models")).data;
 
 export const address = {
-  events: (id) => `${of(id)}/events`,
+  events: (id, after = 0) => `${of(id)}/events${after ? `?after=${after}` : ""}`,
   plan: (id, version = "") => `${of(id)}/plan${version ? `?v=${version}` : ""}`,
   film: (id) => `${of(id)}/content`,
   picture: (id, variant) => `${of(id)}/content?variant=${variant}`,

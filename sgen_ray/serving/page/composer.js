@@ -1,7 +1,9 @@
 // The view that makes a new film: a prompt or a storyboard, options folded away, and whether to see the plan first.
 
 import { models, videos } from "./api.js";
+import { cast } from "./cast.js";
 import { ask, h, say, show, write } from "./dom.js";
+import { firstFrame } from "./first.js";
 import { looksLikeStory, parseStory, StoryProblem } from "./story.js";
 import { shotEditor } from "./shots.js";
 import { recall, remember } from "./theme.js";
@@ -51,20 +53,23 @@ export function composer(view, made) {
       remember(DRAFT, JSON.stringify({ shots }));
     },
   });
-  const first = h("input", { type: "checkbox", id: "approve", role: "switch", onchange: () => describe() });
+  const opening = firstFrame();
+  const planFirst = h("input", { type: "checkbox", id: "approve", role: "switch", onchange: () => describe() });
   const make = h("button.main", { type: "submit" }, "Make the film");
   const problem = h("p.problem", { role: "alert", hidden: true });
   const form = h(
     "form.composer", { onsubmit: (event) => send(event), novalidate: true, "aria-labelledby": "heading" },
     h("h1", { id: "heading", tabindex: -1 }, "New film"),
-    h("p.lead", {}, "Say what happens. Add shots for a storyboard; paste a story.yaml straight into a shot if you have one."),
+    h("p.lead", {}, "Say what happens. Add shots for a storyboard; paste a story.yaml if you have one, or a picture that the film begins with."),
     editor.element,
     hints.element,
+    opening.element,
+    cast((name) => editor.insert(name)).element,
     options,
     problem,
     h(
       "div.row.go", {},
-      h("label.switch", { for: "approve" }, first, h("span", {}, "Show me the plan first")),
+      h("label.switch", { for: "approve" }, planFirst, h("span", {}, "Show me the plan first")),
       h("span.grow"),
       make,
     ),
@@ -74,8 +79,10 @@ export function composer(view, made) {
       Object.entries(EXAMPLES).map(([name, shots]) =>
         h("button.chip", { type: "button", onclick: () => (editor.put(shots), editor.focus()) }, name)),
       h("button.chip", { type: "button", onclick: () => pasteStory() }, "A story.yaml …"),
+      opening.button,
     ),
   );
+  opening.listen(form);
   let known = [];
 
   function describe() {
@@ -83,7 +90,7 @@ export function composer(view, made) {
     const at = known.find((one) => one.id === model.value);
     const parts = [model.value, value("size"), `${value("fps") || at?.fps || "–"} fps`, `seed ${value("seed") || 0}`];
     write(summary, parts.filter(Boolean).join(" · "));
-    write(make, first.checked ? "Plan the film" : "Make the film");
+    write(make, planFirst.checked ? "Plan the film" : "Make the film");
   }
 
   function chosen() {
@@ -121,7 +128,8 @@ export function composer(view, made) {
     if (size.value.trim()) wishes.size = size.value.replace(/[\sX×]+/g, (sign) => (sign.trim() ? "x" : ""));
     if (negative.value.trim()) wishes.negative_prompt = negative.value.trim();
     if (model.value) wishes.model = model.value;
-    return { ...wishes, approve: first.checked };
+    const reference = opening.reference();
+    return { ...wishes, ...(reference ? { input_reference: reference } : {}), approve: planFirst.checked };
   }
 
   async function send(event) {
@@ -143,9 +151,11 @@ export function composer(view, made) {
   /** Puts the message where its cause is, as far as it tells. */
   function complain(error) {
     problem.hidden = true;
+    opening.mark("");
     for (const field of form.querySelectorAll(".options [aria-invalid]")) field.removeAttribute("aria-invalid");
     if (!error) return;
     const { message, param } = error;
+    if (/^input_reference/.test(param ?? "")) return opening.mark(message);
     const shot = /shots?[ .](\d+)/.exec(`${param ?? ""} ${message}`);
     const field = form.querySelector(`.options #${CSS.escape(fieldOf(param, message))}`);
     const onShot = !field && (shot || /prompt|seconds/.test(message));

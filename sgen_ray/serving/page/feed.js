@@ -10,7 +10,7 @@ export const nothing = () => ({
   error: null,
   plans: 0, // how often a plan was finished: its picture changes with it
   planSteps: null,
-  started: null, // {windows, segments, renderers, device, windows_reused, segments_reused}
+  started: null, // {windows, segments, renderers, device, windows_reused, segments_reused, reused: [window]}
   windows: {}, // by number: {renderer, begin, end, done, total, finished}
   segments: [],
   phases: {}, // by name: {state, seconds}
@@ -77,42 +77,58 @@ export function progress(now) {
   return { done: Math.min(total, painted + reused), total, reused, share: total ? Math.min(1, (parts + reused) / total) : 0 };
 }
 
-/** Of every window "waiting" | "painting" | "done" | "reused"; which are reused is sure once all others were seen. */
+/** Of every window "waiting" | "painting" | "done" | "reused". */
 export function windowStates(now) {
-  const { windows: total = 0, windows_reused: reused = 0, reused: named } = now.started ?? {};
-  const seen = Object.keys(now.windows).length;
+  const { windows: total = 0, reused = [] } = now.started ?? {};
   return Array.from({ length: total }, (_, index) => {
     const one = now.windows[index];
     if (one) return one.finished ? "done" : "painting";
-    if (named?.includes?.(index)) return "reused";
-    return seen + reused >= total && reused ? "reused" : "waiting";
+    return reused.includes(index) ? "reused" : "waiting";
   });
 }
 
-/** Calls `changed(now)` with every event until the film is over; gives a function that stops. */
+/** Calls `changed(now)` with every event until the film is over; gives a function that stops. `broken(lost, closed)`:
+ *  the connection is lost, and is made again; `closed`: the service answers, but with no stream, for now. */
 export function follow(id, changed, broken = () => {}) {
   let now = nothing();
   let due = false;
-  const source = new EventSource(address.events(id)); // connects again by itself, with Last-Event-ID
+  let last = 0;
+  let source = null;
+  let timer = null;
+  let refusals = 0;
   const tell = () => {
     due = false;
     changed(now);
   };
-  for (const type of TYPES) {
-    source.addEventListener(type, (message) => {
-      now = fold(now, { type, ...read(message.data) });
-      if (now.ended) {
-        source.close();
-        tell();
-      } else if (!due) {
-        due = true; // one picture for all that came at once
-        setTimeout(tell, 60);
-      }
+  const seen = (type) => (message) => {
+    last = Number(message.lastEventId) || last;
+    now = fold(now, { type, ...read(message.data) });
+    if (now.ended) {
+      source.close();
+      tell();
+    } else if (!due) {
+      due = true; // one picture for all that came at once
+      setTimeout(tell, 60);
+    }
+  };
+  function open() {
+    source = new EventSource(address.events(id, last)); // connects again by itself, with Last-Event-ID, unless it is refused
+    for (const type of TYPES) source.addEventListener(type, seen(type));
+    source.addEventListener("open", () => {
+      refusals = 0;
+      broken(false);
+    });
+    source.addEventListener("error", () => {
+      const closed = source.readyState === EventSource.CLOSED;
+      if (closed) timer = setTimeout(open, 1000 * Math.min(30, 2 ** refusals++));
+      broken(true, closed);
     });
   }
-  source.addEventListener("open", () => broken(false));
-  source.addEventListener("error", () => broken(true, source.readyState === EventSource.CLOSED));
-  return () => source.close();
+  open();
+  return () => {
+    clearTimeout(timer);
+    source.close();
+  };
 }
 
 function read(text) {

@@ -2,6 +2,7 @@
 
 import { address, videos } from "./api.js";
 import { approval, planPicture } from "./approval.js";
+import { keepAs } from "./cast.js";
 import { changes } from "./changes.js";
 import { ask, h, notice, say, set, show, write } from "./dom.js";
 import { follow, nothing } from "./feed.js";
@@ -34,6 +35,7 @@ export function filmView(view, first, { went, changed }) {
     facts: h("span"),
     actions: h("div.row.actions"),
     problem: h("div.verdict", { role: "alert", hidden: true }),
+    link: h("p.verdict", { role: "status", hidden: true }, "The connection to the service is lost. It is tried again; the film goes on meanwhile."),
     plan: h("details.planned", { hidden: true }, h("summary", {}, "The plan it was painted from")),
     report: h("section", { "aria-labelledby": "report-heading", hidden: true }),
     change: h("section", { "aria-labelledby": "change-heading", hidden: true }, h("h2", { id: "change-heading" }, "Change it"), change.element),
@@ -51,6 +53,7 @@ export function filmView(view, first, { went, changed }) {
         parts.actions,
       ),
       parts.problem,
+      parts.link,
       approve.element,
       h("section", { "aria-label": "The film" }, stage, strip.element),
       progress.element,
@@ -119,6 +122,7 @@ export function filmView(view, first, { went, changed }) {
       parts.actions,
       ready && h("a.button.main", { href: address.film(film.id), download: `${film.id}.mp4` }, "Download"),
       !isOver(film) && h("button.quiet", { type: "button", disabled: film.cancel_requested, onclick: () => act(() => videos.cancel(film.id)) }, "Stop it"),
+      ready && h("button.quiet", { type: "button", onclick: () => keepAs([h("p.soft", {}, "Who is in this film is recognised, and kept under a name.")], () => ({ id: film.id })) }, "Keep as a character"),
       isOver(film) && !ready && h("button.main", { type: "button", onclick: () => again() }, "Try the same again"),
       h("button.quiet.danger", { type: "button", onclick: () => remove() }, "Delete"),
     );
@@ -186,7 +190,8 @@ export function filmView(view, first, { went, changed }) {
     try {
       film = await videos.get(film.id);
     } catch (error) {
-      if (error.status !== 404) notice(error.message);
+      if (error.status === 404) stop(); // somebody has deleted it
+      else if (error.code !== "unreachable") notice(error.message); // which `parts.link` says
       return;
     }
     if (film.state !== known) {
@@ -200,6 +205,7 @@ export function filmView(view, first, { went, changed }) {
   }
 
   let state = null;
+  let timer = null;
   const stop = follow(
     film.id,
     (now) => {
@@ -209,16 +215,18 @@ export function filmView(view, first, { went, changed }) {
       if (plans) refresh();
       else update();
     },
-    (broken, closed) => {
-      if (broken && closed && !isOver(film)) poll();
+    (lost, closed) => {
+      parts.link.hidden = !lost || isOver(film);
+      clearTimeout(timer);
+      if (closed && !isOver(film)) poll();
     },
   );
 
-  let timer = null;
   /** Where there is no stream of events, looks are what is left. */
   async function poll() {
     clearTimeout(timer);
     await refresh();
+    parts.link.hidden ||= isOver(film);
     if (!isOver(film)) timer = setTimeout(poll, 2000);
   }
 

@@ -6,12 +6,14 @@ import { looksLikeStory, parseStory } from "./story.js";
 
 const PLACEHOLDER = "An astronaut walking on Mars, the Earth visible in the sky";
 
-/** An editor: {element, shots(), put(shots), mark(number, message)}. `changed(shots)` after every change. */
+/** An editor: {element, shots(), put(shots), insert(text), mark(number, message)}. `changed(shots)` after every change. */
 export function shotEditor(shots, { changed = () => {}, seconds = 60, most = 1200 } = {}) {
   const list = h("ol.shots");
   const ruler = h("div.ruler", { "aria-hidden": "true" });
   const length = h("output.length", {});
   const add = h("button.quiet", { type: "button", onclick: () => insert() }, "Add a shot");
+  let written = null; // where somebody wrote last
+  list.addEventListener("focusin", ({ target }) => target.matches("textarea") && (written = target));
   const element = h("div.storyboard", {}, list, ruler, h("div.row", {}, add, h("span.grow"), length));
 
   const rows = () => [...list.children];
@@ -151,6 +153,16 @@ export function shotEditor(shots, { changed = () => {}, seconds = 60, most = 120
     element,
     shots: read,
     put,
+    /** A word at the cursor of the shot that was written last. */
+    insert: (word) => {
+      const text = written?.isConnected ? written : rows()[0].querySelector("textarea");
+      const { selectionStart: at, selectionEnd: to, value } = text;
+      const before = at && !/\s$/.test(value.slice(0, at)) ? " " : "";
+      const after = /^[\s,.;:!?]/.test(value.slice(to)) ? "" : " ";
+      text.setRangeText(before + word + after, at, to, "end");
+      text.focus();
+      text.dispatchEvent(new Event("input", { bubbles: true }));
+    },
     mark: (number, message) => {
       const row = rows()[number - 1] ?? rows()[0];
       fault(row, message);
