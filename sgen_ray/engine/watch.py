@@ -13,6 +13,7 @@ A phase in which nothing was to be done is missing.
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,30 @@ MEMORY_SHARE = 0.02
 """Of the time, at most, goes into these looks: one takes some milliseconds a process."""
 
 
+class _Memory:
+    """Of this process and of those that it started: one look serves all films that are made here."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._next_look = 0.0
+        self._found = 0
+
+    def now(self) -> int:
+        """Bytes at the last look, or at one just taken where that was long enough ago."""
+        if time.perf_counter() >= self._next_look and self._lock.acquire(blocking=False):
+            try:
+                began = time.perf_counter()
+                self._found = tree_memory(os.getpid())
+                ended = time.perf_counter()
+                self._next_look = ended + max(MEMORY_EVERY, (ended - began) / MEMORY_SHARE)
+            finally:
+                self._lock.release()
+        return self._found
+
+
+_memory = _Memory()
+
+
 class Watch:
     def __init__(self, on_event: OnEvent | None) -> None:
         self._on_event = on_event
@@ -34,7 +59,6 @@ class Watch:
         self._spans: dict[Phase, tuple[float, float]] = {}
         self._begun: set[Phase] = set()
         self.timeline: list[Span] = []
-        self._next_look = 0.0
         self.peak_memory = 0
 
     def tell(self, event: Event) -> None:
@@ -76,11 +100,8 @@ class Watch:
         self.tell(PhaseFinished(phase, stop - start))
 
     def gauge(self) -> None:
-        """Looks at the memory of this process and those it started, if the last look was long enough ago."""
-        if (began := time.perf_counter()) >= self._next_look:
-            self.peak_memory = max(self.peak_memory, tree_memory(os.getpid()))
-            ended = time.perf_counter()
-            self._next_look = ended + max(MEMORY_EVERY, (ended - began) / MEMORY_SHARE)
+        """Looks at the memory of this process and those it started."""
+        self.peak_memory = max(self.peak_memory, _memory.now())
 
     def wall(self) -> dict[str, float]:
         figures = {str(phase): stop - start for phase, (start, stop) in self._spans.items()}
