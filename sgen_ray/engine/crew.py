@@ -22,7 +22,7 @@ from sgen_ray.errors import Cancelled, EngineError, SgenError
 
 TICK = 0.2
 """Seconds between two looks at what workers are doing."""
-LOOK = 0.1
+LOOK = 0.05
 """Seconds between two looks at whether to stop."""
 QUESTIONS = 8
 """Workers that are asked at one look what they are doing. More than these take turns: each question costs a millisecond
