@@ -87,25 +87,37 @@ def frame_sharpness(frame: NDArray[np.uint8]) -> float:
     luma = frame.astype(np.float32) @ (np.array([0.2126, 0.7152, 0.0722], np.float32) / np.float32(255))
     if min(luma.shape) < 3:
         return 0.0
-    centre = luma[1:-1, 1:-1]
-    laplacian = luma[:-2, 1:-1] + luma[2:, 1:-1] + luma[1:-1, :-2] + luma[1:-1, 2:] - 4 * centre
-    return float(laplacian.var(dtype=np.float64))
+    laplacian = luma[1:-1, 1:-1] * np.float32(-4)
+    for neighbours in (luma[:-2, 1:-1], luma[2:, 1:-1], luma[1:-1, :-2], luma[1:-1, 2:]):
+        laplacian += neighbours
+    squares = np.einsum("ij,ij->i", laplacian, laplacian).sum(dtype=np.float64) / laplacian.size
+    return float(max(0.0, squares - (laplacian.sum(1).sum(dtype=np.float64) / laplacian.size) ** 2))
 
 
 def frame_colourfulness(frame: NDArray[np.uint8]) -> float:
     """sqrt(var(rg) + var(yb)) + 0.3 sqrt(mean(rg)^2 + mean(yb)^2), rg = R - G, yb = (R + G) / 2 - B; 0 for grey."""
-    red, green, blue = (frame[..., channel].astype(np.int32) for channel in range(3))
-    red_green, both = red - green, red + green - 2 * blue  # the second is twice yb, so that all sums are of integers
-    count, mean_rg, mean_yb = red.size, red_green.mean(), both.mean() / 2
-    squares = np.square(red_green).sum(dtype=np.int64) / count
-    squares += np.square(both).sum(dtype=np.int64) / count / 4
-    spread = np.sqrt(max(0.0, squares - mean_rg**2 - mean_yb**2))
-    return float(spread + 0.3 * np.hypot(mean_rg, mean_yb))
+    count = frame[..., 0].size
+    red, green, blue = np.ascontiguousarray(frame.reshape(count, 3).T).astype(np.int16)
+    rg, rg_squares = _moments(red - green)
+    both, both_squares = _moments(red + green - 2 * blue)  # twice yb: all sums are of integers
+    spread = np.sqrt(max(0.0, rg_squares - rg**2 + (both_squares - both**2) / 4))
+    return float(spread + 0.3 * np.hypot(rg, both / 2))
+
+
+def _moments(values: NDArray[np.int16]) -> tuple[float, float]:
+    """Mean of integers up to 510, and of their squares, exactly: those of 64 still fit into the 24 bits of a float32,
+    which numpy adds several times as fast as integers."""
+    runs = np.zeros((-(-len(values) // 64), 64), np.float32)
+    runs.reshape(-1)[: len(values)] = values
+    squares = np.einsum("ij,ij->i", runs, runs)
+    return runs.sum(1).sum(dtype=np.float64) / len(values), squares.sum(dtype=np.float64) / len(values)
 
 
 def frame_difference(earlier: NDArray[np.uint8], later: NDArray[np.uint8]) -> float:
     """Mean absolute difference over pixels and channels, in 0..1."""
-    return float((np.maximum(earlier, later) - np.minimum(earlier, later)).mean() / 255)
+    difference = np.maximum(earlier, later) - np.minimum(earlier, later)
+    rows = difference.reshape(len(difference), -1).sum(1, dtype=np.uint32)  # several times as fast as `mean`
+    return float(rows.sum(dtype=np.uint64)) / difference.size / 255
 
 
 class FilmStats:

@@ -83,7 +83,9 @@ def encode(
         meanwhile()
         return b""
     native = shown * encoding.native_fps // encoding.fps - start
-    return _run(frames[native], encoding, meanwhile)
+    if encoding.fps != encoding.native_fps:
+        frames = frames[native]
+    return _run(frames, encoding, meanwhile)
 
 
 def command(width: int, height: int, encoding: Encoding) -> Any:
