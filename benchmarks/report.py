@@ -231,14 +231,17 @@ def service(record: Figures) -> list[str]:
     rows = [[what, *(_number(load[kind][name]) for name in ("rate", "p50_ms", "p99_ms"))]
             for kind, what in kinds.items()]  # fmt: skip
     memory = [[when, str(round(mib))] for when, mib in load["memory_mib"].items()]
-    times = [[what, _number(sorted(found)[len(found) // 2])] for what, found in f["times"].items()]
+    median = {what: sorted(found)[len(found) // 2] for what, found in f["times"].items()}
+    times = [[what, _number(seconds)] for what, seconds in median.items()]
     streams = (
         f"Opening the streams took {_number(load['streams_opened_s'])} s; open and waiting they cost "
         f"{_percent(load['streams_cpu'])} of a core."
     )
     return [*_table(["one process, SQLite, eight callers", "a second", "p50, ms", "p99, ms"], rows), "", streams, "",
             *_table(["memory of that process", "MiB"], memory), "",
-            *_table(["`sgen serve`, films of a minute", "median, s"], times)]  # fmt: skip
+            *_table(["`sgen serve`, films of a minute", "median, s"], times), "",
+            _goal("seconds from a cancel to an idle renderer, which a step may take", median["cancel to an idle renderer"],
+                  median["one step of a renderer"], most=True, show=_number)]  # fmt: skip
 
 
 def service_faults(record: Figures) -> list[str]:
