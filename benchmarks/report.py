@@ -240,7 +240,7 @@ def service(record: Figures) -> list[str]:
     return [*_table(["one process, SQLite, eight callers", "a second", "p50, ms", "p99, ms"], rows), "", streams, "",
             *_table(["memory of that process", "MiB"], memory), "",
             *_table(["`sgen serve`, films of a minute", "median, s"], times), "",
-            _goal("seconds from a cancel to an idle renderer, which a step may take", median["cancel to an idle renderer"],
+            _goal("seconds from cancel to an idle renderer, against one step's", median["cancel to an idle renderer"],
                   median["one step of a renderer"], most=True, show=_number)]  # fmt: skip
 
 
