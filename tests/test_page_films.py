@@ -360,9 +360,9 @@ def test_what_is_wrong_is_told_where_it_is_wrong(page: Page, studio: Studio) -> 
     text = page.get_by_role("textbox", name="What happens in the film")
     expect(text).to_be_focused()
     expect(text).to_have_attribute("aria-invalid", "true")
-    expect(page.locator(".fault")).to_contain_text("the prompt is empty")
+    expect(page.locator(".shot .fault")).to_contain_text("the prompt is empty")
     text.fill("a dog in the snow")
-    expect(page.locator(".fault")).to_be_hidden()
+    expect(page.locator(".shot .fault")).to_be_hidden()
 
     write(page, ("a dog in the snow", 5))
     page.get_by_label("Size").fill("511x256")
@@ -375,7 +375,7 @@ def test_what_is_wrong_is_told_where_it_is_wrong(page: Page, studio: Studio) -> 
     page.get_by_role("spinbutton", name="Seconds of shot 2").fill("0.2")
     page.get_by_role("button", name="Make the film").click()
     expect(page.get_by_role("textbox", name="What happens of shot 2")).to_be_focused()
-    expect(page.locator(".fault").nth(1)).to_contain_text("seconds of shot 2 is 0.2")
+    expect(page.locator(".shot .fault").nth(1)).to_contain_text("seconds of shot 2 is 0.2")
     assert accessible(page) == []
 
     page.goto(f"{studio.address}/#/job_00000000000000000000")
