@@ -7,7 +7,7 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from heapq import heapify, heapreplace
@@ -25,8 +25,9 @@ from sgen_ray.engine.controller import PREFIX
 from sgen_ray.engine.events import Event, SegmentEncoded
 from sgen_ray.engine.generate import generate_film, make_plan
 from sgen_ray.engine.stored import put_segment
+from sgen_ray.jobs.artifacts import Artifacts
 from sgen_ray.measures import measure
-from sgen_ray.media.encode import encode
+from sgen_ray.media.encode import Encoding, encode
 from sgen_ray.protocols import OnStep
 from sgen_ray.shapes import Grid
 from sgen_ray.types import Latents, Plan, Segment, Shot, Tokens, Video, VideoRequest, Window
@@ -43,10 +44,12 @@ GRID = Grid(width=512, height=512, fps=8, latent_channels=16, semantic_channels=
 
 @dataclass(frozen=True)
 class Waiting:
-    """A model that waits: `seconds` a window, with `jitter` of it seeded by the window, and `decode` a segment."""
+    """A model that waits: `seconds` a window, with `jitter` of it seeded by the window, and `decode` and `encode` a
+    segment."""
 
     seconds: float
     decode: float
+    encode: float
     jitter: float
     seed: int
 
@@ -55,7 +58,7 @@ class Waiting:
     halo = (1, 1)
 
     def fingerprint(self) -> str:
-        return f"waiting {self.seconds} {self.decode} {self.jitter} {self.seed}"
+        return f"waiting {self.seconds} {self.decode} {self.encode} {self.jitter} {self.seed}"
 
     def unknown_words(self, text: str) -> tuple[str, ...]:
         return ()
@@ -119,23 +122,26 @@ class Decoder:
         return np.zeros((segment.frame_stop - segment.frame_start, 32, 32, 3), np.uint8)
 
 
-class WaitingStitcher(actors.Stitcher):
-    """Blends for real; waits instead of encoding, and stores the bytes of one real segment of that length each time."""
-
-    encode_seconds = 0.0
+class WaitingRenderer(actors.Renderer):
+    """Waits instead of encoding, and stores the bytes of one real segment of that length each time."""
 
     def load(self) -> tuple[None, None]:
         self.encoded: dict[int, bytes] = {}
         return super().load()
 
-    def encode(self, start: int, frames: NDArray[np.uint8], fingerprint: str, index: int) -> tuple[float, None]:
-        began = time.perf_counter()
-        self._steps.begin("encode", index)
+    def decode(
+        self, store: str, ready: Sequence[Segment] | actors.Reblend, place: int, encoding: Encoding, fingerprint: str
+    ) -> tuple[tuple[float, float], None]:
+        began, artifacts = time.perf_counter(), Artifacts(store)
+        segment = ready.segment(place, artifacts) if isinstance(ready, actors.Reblend) else ready[place]
+        self._steps.begin("decode", segment.index)
+        frames = self._decoder.decode(segment)
+        decoded = time.perf_counter()
         if len(frames) not in self.encoded:
-            self.encoded[len(frames)] = encode(frames, start, self._encoding)
-        time.sleep(self.encode_seconds)
-        put_segment(self._artifacts, fingerprint, self.encoded[len(frames)], measure(frames, start))
-        return time.perf_counter() - began, None
+            self.encoded[len(frames)] = encode(frames, segment.frame_start, encoding)
+        time.sleep(self._factory.encode)
+        put_segment(artifacts, fingerprint, self.encoded[len(frames)], measure(frames, segment.frame_start))
+        return (decoded - began, time.perf_counter() - decoded), None
 
 
 @dataclass(frozen=True)
@@ -175,7 +181,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, nargs="+", default=[10.0, 2.0], help="of one window")
     parser.add_argument("--rounds", type=int, default=12, help="windows for each renderer, at least")
     parser.add_argument("--decode", type=float, default=0.0, help="seconds of one segment's decoding, on the renderers")
-    parser.add_argument("--encode", type=float, default=0.0, help="seconds of one segment's encoding, in the stitcher")
+    parser.add_argument("--encode", type=float, default=0.0, help="likewise of its encoding")
     parser.add_argument("--jitter", type=float, default=0.1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
@@ -183,14 +189,13 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.small:
         arguments.renderers, arguments.seconds = [1, 3], [0.5]
-    actors.Stitcher = WaitingStitcher  # type: ignore[misc]
-    WaitingStitcher.encode_seconds = arguments.encode
+    actors.Renderer = WaitingRenderer  # type: ignore[misc]
     ray.init("local", num_cpus=max(arguments.renderers) + 2, include_dashboard=False, log_to_driver=False,
              object_store_memory=(256 + 64 * max(arguments.renderers)) << 20, logging_level="ERROR")  # fmt: skip
     progress = Progress(len(arguments.renderers) * len(arguments.seconds), "films")
     runs = []
     for seconds in arguments.seconds:
-        model = Waiting(seconds, arguments.decode, arguments.jitter, arguments.seed)
+        model = Waiting(seconds, arguments.decode, arguments.encode, arguments.jitter, arguments.seed)
         for renderers in arguments.renderers:
             runs.append(run(model, renderers, arguments.rounds))
             progress.step()
@@ -244,7 +249,7 @@ def run(model: Waiting, renderers: int, rounds: int) -> Run:
             video, wall = film(rounds * renderers, Path(second))
         ray.kill(pool)
     waits = [model.wait_of(window) for window in range(video.windows)]
-    decodes = [model.decode] * sum(span.phase == "decode" for span in video.timeline)
+    decodes = [model.decode + model.encode] * sum(span.phase == "decode" for span in video.timeline)
     return Run(
         seconds=model.seconds, renderers=renderers, windows=video.windows, work=sum(waits) + sum(decodes),
         ideal=_list_schedule(waits + decodes, renderers), wall=wall,
@@ -280,7 +285,7 @@ def _spent() -> dict[psutil.Process, tuple[str, float]]:
     for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
         with suppress(psutil.Error):
             title = " ".join(process.cmdline())
-            names = ("Controller", "WaitingStitcher", "Renderer")
+            names = ("Controller", "Stitcher", "WaitingRenderer")
             kind = next((who for who, name in zip(WHO[1:4], names, strict=True) if f"ray::{name}" in title), WHO[4])
             times = process.cpu_times()
             found[process] = (WHO[0] if process.pid == os.getpid() else kind, times.user + times.system)

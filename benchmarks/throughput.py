@@ -1,9 +1,9 @@
 """How near do stitching and encoding come to ffmpeg alone on the same raw frames, with the same settings and threads?
 
-What is timed is the stitcher's own work on frames that a decoder has made: figures of every frame, resizing, encoding a
-segment at a time, storing, joining to a film; and the blend of windows beside it. Yardstick: one ffmpeg that gets all
-frames through a pipe and writes the film. Both in turn; the ratio is taken run by run. Frames are as large as the
-shipped model's, and as a larger model's.
+What is timed is the work on frames that a decoder has made: figures of every frame, resizing, encoding a segment at a
+time, storing, joining to a film; by one renderer, and by as many as the engine has on this machine, each a segment at a
+time; and the blend of windows beside it. Yardstick: one ffmpeg that gets all frames through a pipe and writes the film.
+All in turn; the ratio is taken run by run. Frames are as large as the shipped model's, and as a larger model's.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,10 @@ from common import RESULTS, Progress, save, show
 from fast_model import NANO, FastFactory, request
 from numpy.typing import NDArray
 
-from sgen_ray.engine.actors import Stitcher
+from sgen_ray.engine.actors import encode_segment
 from sgen_ray.engine.config import EngineConfig
-from sgen_ray.engine.film import join, lay_out
+from sgen_ray.engine.film import Part, join, lay_out
+from sgen_ray.engine.machine import choose, this_machine
 from sgen_ray.jobs.artifacts import Artifacts
 from sgen_ray.jobs.fingerprints import local_backend
 from sgen_ray.media.encode import command
@@ -37,6 +39,7 @@ from sgen_ray.types import RenderedWindow
 from sgen_ray.world import draw, sample_film
 
 GOAL = 0.9
+YARDSTICK = "ffmpeg alone"
 
 
 def main() -> None:
@@ -64,12 +67,15 @@ def measured(arguments: argparse.Namespace, size: int) -> dict[str, Any]:
     frames = pictures(grid, arguments.seconds, arguments.seed)
     windows = [factory.renderer("cpu", 1).render(plan, window) for window in film.windows]
 
-    runs: dict[str, list[tuple[float, float]]] = {"ffmpeg alone": [], "encode and join": [], "blend": []}
-    work = {
-        "ffmpeg alone": lambda folder: alone(frames, film.encoding, folder),
-        "encode and join": lambda folder: ours(frames, film, folder),
+    many = choose(this_machine(), len(windows)).renderers
+    one, pool = "encode and join, one renderer", f"encode and join, the {many} renderers of this machine"
+    work: dict[str, Callable[[Path], None]] = {
+        YARDSTICK: lambda folder: alone(frames, film.encoding, folder),
+        one: lambda folder: ours(frames, film, folder, 1),
+        pool: lambda folder: ours(frames, film, folder, many),
         "blend": lambda folder: blend(film, windows),
     }
+    runs: dict[str, list[tuple[float, float]]] = {what: [] for what in work}
     progress = Progress(arguments.runs, "runs")
     for turn in range(arguments.runs):
         # In turn, so that whatever else the machine does falls on both alike.
@@ -78,9 +84,10 @@ def measured(arguments: argparse.Namespace, size: int) -> dict[str, Any]:
                 runs[what].append(timed(work[what], Path(name)))
         progress.step()
 
-    ratios = [a[0] / b[0] for a, b in zip(runs["ffmpeg alone"], runs["encode and join"], strict=True)]
-    cpu_ratios = [a[1] / b[1] for a, b in zip(runs["ffmpeg alone"], runs["encode and join"], strict=True)]
-    shares = {"wall": statistics.median(ratios), "cpu": statistics.median(cpu_ratios), "runs": ratios}
+    shares = {
+        what: [statistics.median(a[k] / b[k] for a, b in zip(runs[YARDSTICK], runs[what], strict=True)) for k in (0, 1)]
+        for what in (one, pool)
+    }
     count = len(frames)
     figures = {
         what: {
@@ -95,7 +102,8 @@ def measured(arguments: argparse.Namespace, size: int) -> dict[str, Any]:
         ["work", "seconds", "CPU, s", "frames/s"],
         [[what, *cells.values()] for what, cells in figures.items()],
     )
-    print(f"throughput over ffmpeg's own: {shares['wall']:.2f} by the clock, {shares['cpu']:.2f} by processor time")
+    for what, (wall, cpu) in shares.items():
+        print(f"{what}: {wall:.2f} of ffmpeg's own frames a second by the clock, {cpu:.2f} by processor time")
     return {"work": figures, "share": shares, "frames": count, "film": [order.width, order.height]}
 
 
@@ -117,13 +125,17 @@ def alone(frames: NDArray[np.uint8], encoding: Any, folder: Path) -> None:
         subprocess.run(line, input=frames.data, stdout=film, check=True)
 
 
-def ours(frames: NDArray[np.uint8], film: Any, folder: Path) -> None:
-    """A run of ffmpeg for each segment, figures of every frame, the store, and the join."""
-    stitcher = Stitcher(lambda: False, film.blend, film.encoding, str(folder / "store"), ())
-    for part in film.parts:
+def ours(frames: NDArray[np.uint8], film: Any, folder: Path, at_once: int) -> None:
+    """A run of ffmpeg for each segment, so many at a time, figures of every frame, the store, and the join."""
+    artifacts = Artifacts(folder / "store")
+
+    def make(part: Part) -> None:
         start, stop = film.plan.grid.pixel_range(part.start, part.stop)
-        stitcher.encode(part.frame_start, frames[start : min(stop, len(frames))], part.fingerprint, part.index)
-    join(film, Artifacts(folder / "store"), folder / "film.mp4", "fast")
+        encode_segment(artifacts, part.fingerprint, frames[start : min(stop, len(frames))], start, film.encoding)
+
+    with ThreadPoolExecutor(at_once) as renderers:
+        list(renderers.map(make, film.parts))
+    join(film, artifacts, folder / "film.mp4", "fast")
 
 
 def blend(film: Any, windows: list[NDArray[np.float32]]) -> None:

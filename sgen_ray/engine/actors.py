@@ -157,7 +157,8 @@ class Planner(_Worker):
 
 
 class Renderer(_Worker):
-    """Paints windows and decodes segments, with the weights of both in one process. Films have stores of their own."""
+    """Paints windows, and decodes and encodes segments, with the weights of both in one process. Films have stores of
+    their own."""
 
     def __init__(self, canceled: Canceled, factory: protocols.ModelFactory, device: str, threads: int) -> None:
         self._factory, self._device, self._threads = factory, device, threads
@@ -191,23 +192,36 @@ class Renderer(_Worker):
         artifacts.put("window", fingerprint, encode_latents(latents, window))
         return time.perf_counter() - began, latents
 
-    def decode(self, store: str, ready: Sequence[Segment] | Reblend, place: int) -> tuple[float, NDArray[np.uint8]]:
-        """Seconds that it took, and pixel frames [T, H, W, 3] of one of the segments that `Stitcher.add` returned: the
-        one at `place`; or segment `place` of the film, blended again."""
-        began = time.perf_counter()
-        segment = ready.segment(place, Artifacts(store)) if isinstance(ready, Reblend) else ready[place]
+    def decode(
+        self, store: str, ready: Sequence[Segment] | Reblend, place: int, encoding: Encoding, fingerprint: str
+    ) -> tuple[tuple[float, float], None]:
+        """Seconds of decoding and of encoding one of the segments that `Stitcher.add` returned: the one at `place`; or
+        segment `place` of the film, blended again. It is in the store by then, with the figures of its frames."""
+        began, artifacts = time.perf_counter(), Artifacts(store)
+        segment = ready.segment(place, artifacts) if isinstance(ready, Reblend) else ready[place]
         self._steps.begin("decode", segment.index)
         frames = self._decoder.decode(segment)
-        return time.perf_counter() - began, frames
+        decoded = time.perf_counter()
+        self._steps.begin("encode", segment.index)
+        encode_segment(artifacts, fingerprint, frames, segment.frame_start, encoding)
+        return (decoded - began, time.perf_counter() - decoded), None
+
+
+def encode_segment(
+    artifacts: Artifacts, fingerprint: str, frames: NDArray[np.uint8], start: int, encoding: Encoding
+) -> None:
+    """Into the store: frames [T, H, W, 3] that begin at pixel frame `start` of the film, which are measured while the
+    encoder is at work."""
+    figures: list[FrameStats] = []
+    encoded = encode(frames, start, encoding, lambda: figures.append(measure(frames, start)))
+    put_segment(artifacts, fingerprint, encoded, figures[0])
 
 
 class Stitcher(_Worker):
-    """Blends windows into segments and encodes these. `joined` are the windows that one before it already had."""
+    """Blends windows into segments. `joined` are the windows that one before it already had."""
 
-    def __init__(
-        self, canceled: Canceled, spec: BlendSpec, encoding: Encoding, store: str, joined: Sequence[tuple[Window, str]]
-    ) -> None:
-        self._spec, self._encoding, self._joined = spec, encoding, joined
+    def __init__(self, canceled: Canceled, spec: BlendSpec, store: str, joined: Sequence[tuple[Window, str]]) -> None:
+        self._spec, self._joined = spec, joined
         self._artifacts = Artifacts(store)
         self._steps = _Steps(canceled)
 
@@ -224,17 +238,3 @@ class Stitcher(_Worker):
             latents = stored_latents(self._artifacts, fingerprint, window)
         ready = self._blend.add(RenderedWindow(window, latents))
         return [segment.index for segment in ready], ready
-
-    def encode(
-        self, start: int, frames: NDArray[np.uint8] | None, fingerprint: str, index: int
-    ) -> tuple[float | None, None]:
-        """Seconds that it took, None without frames: they must be decoded again. `start` is the film's pixel frame that
-        the segment begins at."""
-        if frames is None:
-            return None, None
-        began = time.perf_counter()
-        self._steps.begin("encode", index)
-        figures: list[FrameStats] = []
-        encoded = encode(frames, start, self._encoding, lambda: figures.append(measure(frames, start)))
-        put_segment(self._artifacts, fingerprint, encoded, figures[0])
-        return time.perf_counter() - began, None

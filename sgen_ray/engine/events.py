@@ -91,12 +91,13 @@ class WindowFinished:
 
 @dataclass(frozen=True)
 class CallFinished:
-    """A worker's call about a window or segment, or the plan, has just ended, after `seconds` of its worker's time."""
+    """A worker's work on a window or segment, or the plan, ended `ago` seconds ago, after `seconds` of its time."""
 
     phase: Phase
     index: int
     worker: int
     seconds: float
+    ago: float = 0.0
 
 
 @dataclass(frozen=True)

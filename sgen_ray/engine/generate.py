@@ -217,7 +217,7 @@ def _published(film: Film, todo: Todo, artifacts: Artifacts, folder: Path | None
 def _paint(film: Film, todo: Todo, studio: Studio, renderers: Crew, ready: Callable[[int], None]) -> None:
     """Everything that the store lacks: windows and segments, each as soon as the windows that it needs are there."""
     joined: list[tuple[Window, str]] = []
-    stitcher = studio.stitcher(film.blend, film.encoding, joined)
+    stitcher = studio.stitcher(film.blend, joined)
     watch, names = studio.watch, film.window_names
     plan, store = studio.runtime.share(film.plan), studio.artifacts.uri
     stitcher.submit(*(Task("add", window.index, (window, names[window.index], None)) for window in todo.add))
@@ -232,8 +232,6 @@ def _paint(film: Film, todo: Todo, studio: Studio, renderers: Crew, ready: Calla
 
     submit_ready()
     rendered, encoded = 0, len(film.parts) - len(todo.segments)
-    blended: list[Task] = []  # segments that wait for their turn; decoded frames are large, so few are under way
-    decoding, most = 0, 2 * studio.layout.renderers + 2
 
     for done in studio.finished():
         index = done.task.index
@@ -251,37 +249,20 @@ def _paint(film: Film, todo: Todo, studio: Studio, renderers: Crew, ready: Calla
                     watch.finished("render")
             case "add":
                 joined.append((film.windows[index], names[index]))
-                missing = [(place, segment) for place, segment in enumerate(done.result) if segment in todo.segments]
-                blended += [
-                    Task("decode", segment, (store, done.payload, place), again=(store, film.reblend(segment), segment))
-                    for place, segment in missing
-                ]
+                for place, segment in enumerate(done.result):
+                    if segment not in todo.segments:
+                        continue
+                    made = (film.encoding, film.parts[segment].fingerprint)
+                    # The latents may go with their machine; then they are blended again.
+                    again = (store, film.reblend(segment), segment, *made)
+                    renderers.submit(Task("decode", segment, (store, done.payload, place, *made), again=again))
             case "decode":
-                watch.did("decode", done.result, index, done.worker)
-                part = film.parts[index]
-                facts = (part.fingerprint, index)
-                # The frames may go with their machine; then they are decoded again.
-                stitcher.submit(
-                    Task(
-                        "encode",
-                        index,
-                        (part.frame_start, done.payload, *facts),
-                        again=(part.frame_start, None, *facts),
-                    )
-                )
-            case "encode" if done.result is None:
-                blended.append(Task("decode", index, (store, film.reblend(index), index)))
-                decoding -= 1
-            case "encode":
-                watch.did("encode", done.result, index, done.worker)
+                decoding, encoding = done.result
+                watch.did("decode", decoding, index, done.worker, ago=encoding)
+                watch.did("encode", encoding, index, done.worker)
                 encoded += 1
-                decoding -= 1
                 ready(index)
                 watch.tell(SegmentEncoded(index, encoded, len(film.parts)))
-        blended.sort(key=lambda task: task.index)
-        while blended and decoding < most:
-            renderers.submit(blended.pop(0))
-            decoding += 1
     if todo.segments:
         watch.finished("decode")
         watch.finished("encode")

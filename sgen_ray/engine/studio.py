@@ -98,9 +98,9 @@ class Studio:
         size = self.layout.renderers if most is None else max(1, min(self.layout.renderers, most))
         return self._crew(self._pool(), "renderer", size, self._engine.in_flight)
 
-    def stitcher(self, spec: actors.BlendSpec, encoding: Any, joined: Sequence[Any]) -> Crew:
+    def stitcher(self, spec: actors.BlendSpec, joined: Sequence[Any]) -> Crew:
         """`joined` is looked at again for each stitcher that must replace another."""
-        kind = Kind(actors.Stitcher, (spec, encoding, self.artifacts.uri, joined), Demand())
+        kind = Kind(actors.Stitcher, (spec, self.artifacts.uri, joined), Demand())
         own = PoolSpec("", "", {"stitcher": kind}, deaths=self._engine.max_deaths)
         pool = Pool(self.runtime, own)
         self._own.append(pool)

@@ -86,14 +86,14 @@ class Watch:
             self._span("load", self._began, time.perf_counter())
             self.finished("load")
 
-    def did(self, phase: Phase, seconds: float, index: int = 0, worker: int = 0) -> None:
-        """A worker's call of this phase has just ended, after so many seconds."""
-        now = time.perf_counter()
+    def did(self, phase: Phase, seconds: float, index: int = 0, worker: int = 0, ago: float = 0.0) -> None:
+        """A worker's work of this phase has just ended, or did `ago` seconds ago, after so many seconds."""
+        now = time.perf_counter() - ago
         end = now - self._began
         self.timeline.append(Span(phase, index, worker, max(0.0, end - seconds), end))
         self.begin(phase)
         self._span(phase, now - seconds, now)
-        self.tell(CallFinished(phase, index, worker, seconds))
+        self.tell(CallFinished(phase, index, worker, seconds, ago))
 
     def finished(self, phase: Phase) -> None:
         start, stop = self._spans[phase]
@@ -113,9 +113,9 @@ class Watch:
         return {**figures, "total": time.perf_counter() - self._began}
 
     def utilisation(self, renderers: int) -> float | None:
-        """Share of the time, from the first window's or segment's begin to the last one's end, that renderers painted
-        or decoded; None where they had nothing to do."""
-        work = [span for span in self.timeline if span.phase in ("render", "decode")]
+        """Share of the time, from the first window's or segment's begin to the last one's end, that renderers painted,
+        decoded or encoded; None where they had nothing to do."""
+        work = [span for span in self.timeline if span.phase in ("render", "decode", "encode")]
         if not work:
             return None
         room = renderers * (max(span.stop for span in work) - min(span.start for span in work))

@@ -74,7 +74,8 @@ class Making:
                 metrics.BUSY.count(seconds, phase=phase)
                 about = {"plan": None, "render": "sgen.window"}.get(phase, "sgen.segment")
                 facts = {} if about is None else {about: index, "sgen.worker": worker}
-                spans.within(self.span, phase, now - seconds, now, facts)
+                stop = now - event.ago
+                spans.within(self.span, phase, stop - seconds, stop, facts)
             case WindowFinished():
                 metrics.WINDOWS.count(how="rendered")
             case SegmentEncoded(segment):
