@@ -15,7 +15,7 @@ WIDTH, ROW, LEFT, TEXT = 1000, 26, 110, 13
 
 def timeline(spans: Sequence[Span], title: str = "") -> Image.Image:
     """Spans as bars over seconds; windows and segments carry their numbers where there is room."""
-    order = ("planner", "renderer", "stitcher")
+    order = ("planner", "renderer")
     rows = sorted({(order.index(_who(span).split()[0]), span.worker, _who(span)) for span in spans})
     names = list(dict.fromkeys(name for _, _, name in rows)) or ["nothing was to be done"]
     font = ImageFont.load_default(TEXT)
@@ -53,5 +53,4 @@ def timeline(spans: Sequence[Span], title: str = "") -> Image.Image:
 
 
 def _who(span: Span) -> str:
-    kind = {"plan": "planner", "encode": "stitcher"}.get(span.phase, "renderer")
-    return f"{kind} {span.worker}" if kind == "renderer" else kind
+    return "planner" if span.phase == "plan" else f"renderer {span.worker}"
