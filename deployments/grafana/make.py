@@ -133,7 +133,7 @@ ROWS: dict[str, list[dict[str, Any]]] = {
         ),
         panel(
             "Renderers busy", "Seconds of work in a second, over renderers that are ready.",
-            [(f'sum(rate(sgen_busy_seconds_total{{phase=~"render|decode"}}{WINDOW})) / {RENDERERS}', "busy")],
+            [(f'sum(rate(sgen_busy_seconds_total{{phase=~"render|decode|encode"}}{WINDOW})) / {RENDERERS}', "busy")],
             "percentunit", max=1, width=6,
         ),
         panel(

@@ -95,7 +95,7 @@ LOST = Metric(
     ("kind",), (), (("planner",), ("renderer",), ("stitcher",), ("pool",)),
 )  # fmt: skip
 UTILISATION = Metric(
-    "sgen_film_utilisation_ratio", "histogram", "Share of their time that a film's renderers painted or decoded.", (),
+    "sgen_film_utilisation_ratio", "histogram", "Share of their time that a film's renderers were at work.", (),
     (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 1.0),
 )  # fmt: skip
 SEAMS = Metric(
