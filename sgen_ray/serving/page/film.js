@@ -204,16 +204,17 @@ export function filmView(view, first, { went, changed }) {
     finished();
   }
 
-  let state = null;
+  let seen = "";
   let timer = null;
   const stop = follow(
     film.id,
     (now) => {
       feed = now;
-      const plans = feed.state !== state || feed.ended;
-      state = feed.state;
-      if (plans) refresh();
-      else update();
+      // A plan that was made again may be there within one picture: then the state is what it was.
+      const turn = `${feed.state} ${feed.plans} ${feed.ended}`;
+      if (turn === seen) return update();
+      seen = turn;
+      refresh();
     },
     (lost, closed) => {
       parts.link.hidden = !lost || isOver(film);
