@@ -7,7 +7,7 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from heapq import heapify, heapreplace
@@ -129,19 +129,13 @@ class WaitingRenderer(actors.Renderer):
         self.encoded: dict[int, bytes] = {}
         return super().load()
 
-    def decode(
-        self, store: str, ready: Sequence[Segment] | actors.Reblend, place: int, encoding: Encoding, fingerprint: str
-    ) -> tuple[tuple[float, float], None]:
-        began, artifacts = time.perf_counter(), Artifacts(store)
-        segment = ready.segment(place, artifacts) if isinstance(ready, actors.Reblend) else ready[place]
-        self._steps.begin("decode", segment.index)
-        frames = self._decoder.decode(segment)
-        decoded = time.perf_counter()
+    def encode(
+        self, artifacts: Artifacts, fingerprint: str, frames: NDArray[np.uint8], start: int, encoding: Encoding
+    ) -> None:
         if len(frames) not in self.encoded:
-            self.encoded[len(frames)] = encode(frames, segment.frame_start, encoding)
+            self.encoded[len(frames)] = encode(frames, start, encoding)
         time.sleep(self._factory.encode)
-        put_segment(artifacts, fingerprint, self.encoded[len(frames)], measure(frames, segment.frame_start))
-        return (decoded - began, time.perf_counter() - decoded), None
+        put_segment(artifacts, fingerprint, self.encoded[len(frames)], measure(frames, start))
 
 
 @dataclass(frozen=True)

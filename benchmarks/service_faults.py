@@ -202,7 +202,7 @@ def under_fire(
         time.sleep(1)
     with sa.create_engine(url.replace("postgresql://", "postgresql+psycopg://")).connect() as connection:
         rows = connection.execute(sa.text("SELECT id, state, error, events FROM jobs")).all()
-        distinct = connection.scalar(sa.text("SELECT count(*) FROM events"))
+        written = connection.scalar(sa.text("SELECT count(*) FROM events"))
     playable = sum(insist(client, "GET", f"/v1/videos/{one}/content", 60).content[4:8] == b"ftyp" for one in ids)
     return {
         "jobs": count,
@@ -213,7 +213,7 @@ def under_fire(
         "lost": len(set(ids) - {row.id for row in rows}),
         "doubled": len(rows) - count,
         "films_downloaded": playable,
-        "events_written": distinct,
+        "events_written": written,
         "event_streams": followers.result({row.id: row.events for row in rows}, patience),
         "wall": round(time.monotonic() - begun, 1),
     }

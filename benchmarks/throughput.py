@@ -27,9 +27,9 @@ from common import RESULTS, Progress, save, show
 from fast_model import NANO, FastFactory, request
 from numpy.typing import NDArray
 
-from sgen_ray.engine.actors import encode_segment
+from sgen_ray.engine.actors import Renderer
 from sgen_ray.engine.config import EngineConfig
-from sgen_ray.engine.film import Part, join, lay_out
+from sgen_ray.engine.film import Film, Part, join, lay_out
 from sgen_ray.engine.machine import choose, this_machine
 from sgen_ray.jobs.artifacts import Artifacts
 from sgen_ray.jobs.fingerprints import local_backend
@@ -67,12 +67,13 @@ def measured(arguments: argparse.Namespace, size: int) -> dict[str, Any]:
     frames = pictures(grid, arguments.seconds, arguments.seed)
     windows = [factory.renderer("cpu", 1).render(plan, window) for window in film.windows]
 
+    renderer = Renderer(lambda: False, factory, "cpu", 1)
     many = choose(this_machine(), len(windows)).renderers
     one, pool = "encode and join, one renderer", f"encode and join, the {many} renderers of this machine"
     work: dict[str, Callable[[Path], None]] = {
         YARDSTICK: lambda folder: alone(frames, film.encoding, folder),
-        one: lambda folder: ours(frames, film, folder, 1),
-        pool: lambda folder: ours(frames, film, folder, many),
+        one: lambda folder: ours(frames, film, renderer, folder, 1),
+        pool: lambda folder: ours(frames, film, renderer, folder, many),
         "blend": lambda folder: blend(film, windows),
     }
     runs: dict[str, list[tuple[float, float]]] = {what: [] for what in work}
@@ -125,13 +126,13 @@ def alone(frames: NDArray[np.uint8], encoding: Any, folder: Path) -> None:
         subprocess.run(line, input=frames.data, stdout=film, check=True)
 
 
-def ours(frames: NDArray[np.uint8], film: Any, folder: Path, at_once: int) -> None:
+def ours(frames: NDArray[np.uint8], film: Film, renderer: Renderer, folder: Path, at_once: int) -> None:
     """A run of ffmpeg for each segment, so many at a time, figures of every frame, the store, and the join."""
     artifacts = Artifacts(folder / "store")
 
     def make(part: Part) -> None:
         start, stop = film.plan.grid.pixel_range(part.start, part.stop)
-        encode_segment(artifacts, part.fingerprint, frames[start : min(stop, len(frames))], start, film.encoding)
+        renderer.encode(artifacts, part.fingerprint, frames[start : min(stop, len(frames))], start, film.encoding)
 
     with ThreadPoolExecutor(at_once) as renderers:
         list(renderers.map(make, film.parts))

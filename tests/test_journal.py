@@ -73,7 +73,7 @@ def test_a_film_that_is_there_says_so(tmp_path: Path) -> None:
 def test_steps_pass_by_on_the_board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[Event | None] = []
     monkeypatch.setattr(Board, "tell", lambda self, job, event: told.append(event))
-    monkeypatch.setattr("sgen_ray.engine.news._on_ray", lambda: False)  # another test's cluster would get it
+    monkeypatch.setattr("sgen_ray.engine.news.on_ray", lambda: False)  # another test's cluster would get it
     with opened(tmp_path) as jobs:
         job, _ = made(jobs, tmp_path, pause=0.05)
         assert not [event for event in jobs.events(job.id) if event.type == "steps"]

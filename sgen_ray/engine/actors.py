@@ -203,18 +203,17 @@ class Renderer(_Worker):
         frames = self._decoder.decode(segment)
         decoded = time.perf_counter()
         self._steps.begin("encode", segment.index)
-        encode_segment(artifacts, fingerprint, frames, segment.frame_start, encoding)
+        self.encode(artifacts, fingerprint, frames, segment.frame_start, encoding)
         return (decoded - began, time.perf_counter() - decoded), None
 
-
-def encode_segment(
-    artifacts: Artifacts, fingerprint: str, frames: NDArray[np.uint8], start: int, encoding: Encoding
-) -> None:
-    """Into the store: frames [T, H, W, 3] that begin at pixel frame `start` of the film, which are measured while the
-    encoder is at work."""
-    figures: list[FrameStats] = []
-    encoded = encode(frames, start, encoding, lambda: figures.append(measure(frames, start)))
-    put_segment(artifacts, fingerprint, encoded, figures[0])
+    def encode(
+        self, artifacts: Artifacts, fingerprint: str, frames: NDArray[np.uint8], start: int, encoding: Encoding
+    ) -> None:
+        """Into the store: frames [T, H, W, 3] that begin at pixel frame `start` of the film, which are measured while
+        the encoder is at work."""
+        figures: list[FrameStats] = []
+        encoded = encode(frames, start, encoding, lambda: figures.append(measure(frames, start)))
+        put_segment(artifacts, fingerprint, encoded, figures[0])
 
 
 class Stitcher(_Worker):

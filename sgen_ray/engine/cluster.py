@@ -24,7 +24,7 @@ from sgen_ray.engine.lease import PoolHere
 from sgen_ray.engine.machine import Machine, this_machine
 from sgen_ray.engine.messages import PoolSpec
 from sgen_ray.engine.pool import Pool
-from sgen_ray.engine.ray_calls import RayCall, RayWorker, canceled, last_line, remote_class
+from sgen_ray.engine.ray_calls import RayCall, RayWorker, canceled, last_line, on_ray, remote_class
 from sgen_ray.engine.runtime import Link
 from sgen_ray.errors import EngineError
 
@@ -53,8 +53,7 @@ class RayRuntime:
 
     @property
     def machine(self) -> Machine:
-        attached = "ray" in sys.modules and sys.modules["ray"].is_initialized()
-        if self._address is None and not attached:
+        if self._address is None and not on_ray():
             # As it was at first: memory that our own workers take does not count against them.
             self._here = self._here or this_machine()
             return self._here
@@ -111,7 +110,7 @@ class RayRuntime:
     def driver(self) -> str:
         """An actor by its own id; a plain process by that of its Ray job, which ends with its connection."""
         context = self._connect().get_runtime_context()
-        if (actor := context.get_actor_id()) is not None:
+        if actor := this_actor():
             return f"actor {actor}"
         return f"job {context.get_job_id()}" if context.worker.mode == self._connect().SCRIPT_MODE else ""
 
@@ -212,14 +211,14 @@ def _log_what_ray_prints() -> None:
 
 def this_actor() -> str:
     """The id of the actor that this process is; empty where it is none."""
-    if "ray" not in sys.modules or not sys.modules["ray"].is_initialized():
+    if not on_ray():
         return ""
     return sys.modules["ray"].get_runtime_context().get_actor_id() or ""
 
 
 def ended_actors(ids: Collection[str]) -> frozenset[str]:
     """Those of these actors that have ended for good, on the cluster that this process is connected to."""
-    if "ray" not in sys.modules or not sys.modules["ray"].is_initialized():
+    if not on_ray():
         return frozenset()
     try:
         from ray._private.state import state

@@ -62,7 +62,7 @@ class _Member:
     calls: dict[Call, Task] = field(default_factory=dict)
     asked: Call | None = None
     told: Status = field(default_factory=Status)
-    turn: int = 0  # when it was last asked, in questions
+    turn: int = 0  # the ticket of the last question to it
     recalled: bool = False  # to be given back when its running call has ended
     gone: bool = False  # dead, or not ours any more
 

@@ -25,12 +25,11 @@ from sgen_ray.windows import WindowTask, segments, split, window_tasks
 
 @dataclass(frozen=True)
 class Part:
-    """One segment: latent frames [start, stop), pixel frames from `frame_start`, and the windows that show in it."""
+    """One segment: latent frames [start, stop), and the windows that show in it."""
 
     index: int
     start: int
     stop: int
-    frame_start: int
     windows: tuple[int, ...]
     fingerprint: str
 
@@ -106,7 +105,7 @@ def lay_out(plan: Plan, halo: tuple[int, int], model: str, backend: Backend, eng
     for index, (start, stop) in enumerate(segments(plan.latent_frames, engine.segment)):
         first, last = start - halo[0], stop + halo[1]
         shown = [window for window in windows if window.start < last and first < window.stop]
-        frame_start, frame_stop = grid.pixel_range(start, stop)
+        _, frame_stop = grid.pixel_range(start, stop)
         name = segment_fingerprint(
             [(window, names[window.index]) for window in shown],
             start,
@@ -115,7 +114,7 @@ def lay_out(plan: Plan, halo: tuple[int, int], model: str, backend: Backend, eng
             halo,
             settings,
         )
-        parts.append(Part(index, start, stop, frame_start, tuple(window.index for window in shown), name))
+        parts.append(Part(index, start, stop, tuple(window.index for window in shown), name))
     blend = BlendSpec(windows, grid, halo, plan.frames, engine.segment)
     return Film(plan, windows, tasks, names, tuple(parts), blend, encoding)
 

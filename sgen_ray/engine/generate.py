@@ -101,7 +101,8 @@ def generate_film(
         watch.tell(FilmNamed(parts.name))
         studio.artifacts.put("film", parts.name, parts.to_bytes())
         todo = to_do(film, studio.artifacts)
-        layout = studio.layout
+        layout, painted = studio.layout, {window.index for window in todo.render}
+        reused = tuple(window.index for window in film.windows if window.index not in painted)
         watch.tell(
             FilmStarted(
                 windows=len(film.windows),
@@ -109,9 +110,9 @@ def generate_film(
                 renderers=layout.renderers,
                 threads=layout.threads,
                 device=layout.device,
-                windows_reused=len(film.windows) - len(todo.render),
+                windows_reused=len(reused),
                 segments_reused=len(film.parts) - len(todo.segments),
-                reused=tuple(sorted({window.index for window in film.windows} - {w.index for w in todo.render})),
+                reused=reused,
             )
         )
         with _published(film, todo, studio.artifacts, live) as ready:

@@ -6,12 +6,12 @@ and which those who write look for now and then; without Ray it belongs to the p
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Collection
 from typing import Any
 
 from sgen_ray.client.schema import Event
+from sgen_ray.engine.ray_calls import on_ray
 
 NAME = "sgen-news"
 LOOK_EVERY = 2.0
@@ -51,7 +51,7 @@ class News:
         self._sent: Any = None
 
     def tell(self, job: str, event: Event | None) -> None:
-        if not _on_ray():
+        if not on_ray():
             HERE.tell(job, event)
             return
         import ray
@@ -74,7 +74,7 @@ class News:
     def newest(self, jobs: Collection[str]) -> dict[str, Event]:
         if not jobs:
             return {}
-        if not _on_ray():
+        if not on_ray():
             return HERE.newest(jobs)
         import ray
 
@@ -88,7 +88,3 @@ class News:
         except Exception:
             self._actor = None
             return {}
-
-
-def _on_ray() -> bool:
-    return "ray" in sys.modules and bool(sys.modules["ray"].is_initialized())

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import functools
+import sys
 from typing import Any
 
 from sgen_ray.engine.calls import OutOfMemory, WorkerDied, WorkerTaken
 from sgen_ray.errors import Cancelled, EngineError
+
+
+def on_ray() -> bool:
+    """Whether this process is connected to a Ray cluster. Ray is not imported for that."""
+    return "ray" in sys.modules and bool(sys.modules["ray"].is_initialized())
 
 
 def canceled() -> bool:

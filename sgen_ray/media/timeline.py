@@ -15,8 +15,7 @@ WIDTH, ROW, LEFT, TEXT = 1000, 26, 110, 13
 
 def timeline(spans: Sequence[Span], title: str = "") -> Image.Image:
     """Spans as bars over seconds; windows and segments carry their numbers where there is room."""
-    order = ("planner", "renderer")
-    rows = sorted({(order.index(_who(span).split()[0]), span.worker, _who(span)) for span in spans})
+    rows = sorted({(span.phase != "plan", span.worker, _who(span)) for span in spans})
     names = list(dict.fromkeys(name for _, _, name in rows)) or ["nothing was to be done"]
     font = ImageFont.load_default(TEXT)
     end = max((span.stop for span in spans), default=1.0)

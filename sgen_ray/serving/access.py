@@ -89,7 +89,7 @@ class Access:
             return None
         expires = request.query_params.get("expires", "")
         signed = self.tokens.verify(video_id, expires, signature, time.time())
-        if signed is None or signed.key is None or self._by_id(signed.key) is None:
+        if signed is None or signed.key is None or not self.holds(signed.key):
             return None
         return signed
 

@@ -104,13 +104,13 @@ class Follower:
                 after = {job: min(stream.sent for stream in streams) for job, streams in self._streams.items()}
                 keys = {stream.key for streams in self._streams.values() for stream in streams if stream.key}
                 try:
-                    self._close(await run_in_threadpool(self._revoked, keys))
-                    found = await run_in_threadpool(look, self._jobs, self._news, after)
+                    revoked, found = await run_in_threadpool(self._look, after, keys)
                 except DatabaseError:  # it may come back; meanwhile clients are only told that we are here
                     pass
                 except Exception:
                     log.exception("events were not read; the next look may do better")
                 else:
+                    self._close(revoked)
                     for job, looked_after in after.items():
                         self._hand_out(job, looked_after, found)
                 await asyncio.sleep(TICK)
@@ -141,8 +141,9 @@ class Follower:
         stream.queue.put_nowait(None)
         self._leave(job, stream)
 
-    def _revoked(self, keys: Collection[str]) -> set[str]:
-        return {key for key in keys if not self._holds(key)}
+    def _look(self, after: Mapping[str, int], keys: Collection[str]) -> tuple[set[str], Look]:
+        """Which of the keys were revoked, and `look`, in one visit to a thread."""
+        return {key for key in keys if not self._holds(key)}, look(self._jobs, self._news, after)
 
     def _close(self, revoked: Collection[str]) -> None:
         ours = [(job, stream) for job, streams in self._streams.items() for stream in streams]

@@ -6,13 +6,13 @@ Any process on the same database and cluster finds the same, so it does not matt
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from sgen_ray import __version__
 from sgen_ray.engine.messages import Workforce
 from sgen_ray.engine.pool import pools_here
+from sgen_ray.engine.ray_calls import on_ray
 from sgen_ray.jobs.jobs import Jobs
 from sgen_ray.jobs.presence import seen
 from sgen_ray.telemetry import metrics
@@ -67,7 +67,7 @@ class Facts:
             kinds = found.setdefault(pool.name, {})
             for kind, force in pool.workforce().items():
                 kinds[kind] = kinds.get(kind, Workforce(0, 0, 0)) + force
-        if "ray" in sys.modules and sys.modules["ray"].is_initialized():
+        if on_ray():
             from sgen_ray.engine.controller import workforces
 
             found |= workforces()

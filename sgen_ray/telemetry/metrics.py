@@ -11,11 +11,12 @@ Recording never raises: no film fails by its metrics.
 from __future__ import annotations
 
 import logging
-import sys
 import threading
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
+
+from sgen_ray.engine.ray_calls import on_ray
 
 log = logging.getLogger(__name__)
 _making = threading.Lock()
@@ -137,7 +138,7 @@ def registry() -> Any:
 
 def _record(metric: Metric, value: float, labels: dict[str, str]) -> None:
     try:
-        in_ray = "ray" in sys.modules and sys.modules["ray"].is_initialized()
+        in_ray = on_ray()
         with _making:
             instrument = (_rays if in_ray else _prometheus)(metric)
         if in_ray and metric.kind == "counter":

@@ -1,6 +1,6 @@
 // Characters: whom the service keeps for this caller, to be named in any shot as @name.
 
-import { characters } from "./api.js";
+import { characters, Problem } from "./api.js";
 import { ask, h, notice, say, show } from "./dom.js";
 import { KINDS, NoPicture, pictureOf, sent } from "./pictures.js";
 
@@ -61,7 +61,7 @@ export async function keepAs(fields, shown) {
     notice(`@${kept.name} is kept: ${kept.description}. Write @${kept.name} in any shot.`);
     return kept;
   } catch (problem) {
-    if (!(problem instanceof NoPicture) && problem.status === undefined) throw problem;
+    if (!(problem instanceof NoPicture || problem instanceof Problem)) throw problem;
     notice(problem.message);
     return null;
   }
