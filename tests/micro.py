@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 
 from sgen_ray.shapes import Grid
-from sgen_ray.training.loop import Schedule
 from sgen_ray.training.recipes import Recipe, nano
 from sgen_ray.training.run import STAGES
+from sgen_ray.training.schedule import Schedule
 
 
 def micro() -> Recipe:

@@ -17,11 +17,13 @@ from torch import nn
 from sgen_ray.errors import OutputError
 from sgen_ray.models.folder import fingerprint
 from sgen_ray.models.parts import load_part
-from sgen_ray.training.loop import Items, Schedule, Trainer
+from sgen_ray.training.loop import Trainer
 from sgen_ray.training.muon import orthogonal
 from sgen_ray.training.pack import provenance
 from sgen_ray.training.recipes import RECIPES
+from sgen_ray.training.replay import Items, Replay
 from sgen_ray.training.run import STAGES, begin, warm
+from sgen_ray.training.schedule import Schedule
 from sgen_ray.training.state import SHARD_BYTES, load_state, save_state
 
 
@@ -203,8 +205,6 @@ def test_another_batch_size_is_refused(tmp_path: Path) -> None:
 
 
 def test_replay_is_a_function_of_the_step() -> None:
-    from sgen_ray.training.loop import Replay
-
     schedule = Schedule(steps=1, batch=6, replay=8, fresh=2)
     going, seen = Replay(Counting(), schedule, 3), {}
     for step in range(12):
@@ -217,8 +217,6 @@ def test_replay_is_a_function_of_the_step() -> None:
 
 
 def test_items_drawn_ahead_and_in_blocks_are_a_function_of_the_step_too() -> None:
-    from sgen_ray.training.loop import Replay
-
     schedule = Schedule(steps=1, batch=4, replay=16, fresh=1, ahead=6, block=4)
     going, seen = Replay(Counting(), schedule, 3), {}
     for step in range(14):

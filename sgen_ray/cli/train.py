@@ -25,7 +25,11 @@ def train(
     minutes: Annotated[float, typer.Option(help="Length of this slice; the next call goes on from there.")] = 9.0,
     steps: Annotated[int | None, typer.Option(help="Steps in all, instead of the recipe's.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda; by default a GPU where there is one.")] = None,
-    threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
+    threads: Annotated[int | None, typer.Option(help="CPU threads of each process.")] = None,
+    processes: Annotated[int, typer.Option(min=1, help="How many train together: one a core, or one a GPU.")] = 1,
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="Compile the transformer blocks first: minutes, then a third less a step.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Of data, noise and initial weights.")] = 0,
     start: Annotated[
         str | None, typer.Option("--from", help="A model, by name or folder, whose weights a new run begins with.")
@@ -55,7 +59,9 @@ def train(
 
         origin = load_factory(start).folder if start else None
         with training(stage.value, quiet) as on_step:
-            figures = run(stage.value, recipe, folder, minutes, steps, device, threads, seed, origin, on_step)
+            figures = run(
+                stage.value, recipe, folder, minutes, steps, device, threads, seed, origin, on_step, processes, compiled
+            )
     facts = {"stage": stage.value, "folder": str(folder), **{k: round(v, 4) for k, v in figures.items()}}
     show.show_json(facts) if json else show.show_table(facts)
 

@@ -18,4 +18,4 @@ def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Te
     scores = torch.matmul(q * q.shape[-1] ** -0.5, k.transpose(-1, -2))
     if mask is not None:
         scores = scores.masked_fill(~mask, float("-inf"))
-    return torch.matmul(torch.softmax(scores, -1, dtype=torch.float32).to(v.dtype), v)
+    return torch.matmul(torch.softmax(scores, -1), v)

@@ -29,8 +29,9 @@ def rope(positions: Tensor, head_dim: int, theta: float = 10000.0) -> Tensor:
 
 def rotate(x: Tensor, turns: Tensor) -> Tensor:
     """Rotate pairs of x [..., heads, head_dim] by unit complex numbers [..., head_dim / 2]."""
-    pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
-    return torch.view_as_real(pairs * turns.unsqueeze(-2)).flatten(-2).to(x.dtype)
+    cos, sin = turns.real.unsqueeze(-2), turns.imag.unsqueeze(-2)
+    a, b = x.float().unflatten(-1, (-1, 2)).unbind(-1)
+    return torch.stack((a * cos - b * sin, a * sin + b * cos), -1).flatten(-2).to(x.dtype)
 
 
 def grid_positions(times: Tensor, rows: Tensor, columns: Tensor) -> Tensor:

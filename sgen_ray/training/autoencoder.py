@@ -12,8 +12,8 @@ from sgen_ray import world
 from sgen_ray.models.autoencoder import TinyAutoencoder
 from sgen_ray.models.parts import save_part
 from sgen_ray.training.data import frames_at, seeds
-from sgen_ray.training.loop import Items
 from sgen_ray.training.recipes import Recipe
+from sgen_ray.training.replay import Items
 from sgen_ray.training.sheets import save_rows
 
 FIT_BATCHES = 8

@@ -19,8 +19,8 @@ from sgen_ray.models.parts import save_part
 from sgen_ray.models.semantic import PreviewDecoder, SemanticCompressor, SemanticEncoder, kl_divergence, thumbnails
 from sgen_ray.models.text import tiny_text_encoder, token_ids, word_tokenizer
 from sgen_ray.training.data import seeds, step_frames
-from sgen_ray.training.loop import Items
 from sgen_ray.training.recipes import Recipe
+from sgen_ray.training.replay import Items
 from sgen_ray.training.sheets import save_rows
 
 SUBJECT_BOUND = ("subject", "colour", "action", "direction")

@@ -6,8 +6,6 @@ were trained so. Each mode has a held-out loss of its own.
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -57,10 +55,10 @@ def pick_modes(modes: tuple[str, ...], weights: tuple[float, ...], count: int, g
     return [modes[i] for i in torch.multinomial(torch.tensor(weights), count, True, generator=generator)]
 
 
-def draw_time(count: int, generator: torch.Generator, shift: float = 1.0) -> Tensor:
+def draw_time(count: int, generator: torch.Generator, shift: float | Tensor = 1.0) -> Tensor:
     """Logit-normal times [count] in 0..1, shifted as the sampler's are (SD3, arXiv 2403.03206, secs. 3.1 and 5.3.2).
 
     A film's frames are alike, and strong latent channels outshine the noise until late: what is in the picture is
     decided above t = 0.9, where an unshifted draw hardly ever trains.
     """
-    return torch.sigmoid(1.2 * torch.randn(count, generator=generator) + math.log(shift))
+    return torch.sigmoid(1.2 * torch.randn(count, generator=generator) + torch.as_tensor(shift).log())

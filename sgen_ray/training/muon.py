@@ -1,6 +1,7 @@
 """Muon: momentum made orthogonal, for the matrices inside transformer blocks (K. Jordan, 2024).
 
-torch's own Muon runs its Newton-Schulz steps in bfloat16, which a CPU does slowly; here they run in the weights' dtype.
+Matrices of one shape are made orthogonal together. That is done in bfloat16 where it is fast, as Jordan does: torch's
+own Muon always does so, which takes a CPU without matrix tiles several times as long.
 """
 
 from __future__ import annotations
@@ -20,31 +21,41 @@ class Muon(torch.optim.Optimizer):
 
     Args:
         lr: size of a step, in units of a matrix with singular values near one.
+        dtype: what the orthogonal factors are computed in.
     """
 
-    def __init__(self, params: Iterable[Tensor], lr: float = 0.02, momentum: float = 0.95, weight_decay: float = 0.0):
+    def __init__(
+        self, params: Iterable[Tensor], lr: float = 0.02, momentum: float = 0.95, weight_decay: float = 0.0,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:  # fmt: skip
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+        self.dtype = dtype
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
         for group in self.param_groups:
+            shapes: dict[torch.Size, list[Tensor]] = {}
             for p in group["params"]:
-                if p.grad is None:
-                    continue
-                velocity = self.state[p].setdefault("momentum", torch.zeros_like(p))
-                velocity.mul_(group["momentum"]).add_(p.grad)
-                update = orthogonal(p.grad + group["momentum"] * velocity)
-                p.mul_(1 - group["lr"] * group["weight_decay"])
-                p.add_(update, alpha=-group["lr"] * max(1.0, p.shape[0] / p.shape[1]) ** 0.5)
+                if p.grad is not None:
+                    shapes.setdefault(p.shape, []).append(p)
+            for shape, matrices in shapes.items():
+                wanted = []
+                for p in matrices:
+                    velocity = self.state[p].setdefault("momentum", torch.zeros_like(p))
+                    velocity.mul_(group["momentum"]).add_(p.grad)
+                    wanted.append(p.grad + group["momentum"] * velocity)
+                size = group["lr"] * max(1.0, shape[0] / shape[1]) ** 0.5
+                for p, update in zip(matrices, orthogonal(torch.stack(wanted), self.dtype), strict=True):
+                    p.mul_(1 - group["lr"] * group["weight_decay"]).add_(update, alpha=-size)
 
 
-def orthogonal(matrix: Tensor) -> Tensor:
-    """About the nearest matrix with all singular values one, by five Newton-Schulz steps."""
+def orthogonal(matrices: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """About the nearest matrices with all singular values one, [..., n, m], by five Newton-Schulz steps in `dtype`."""
     a, b, c = NEWTON_SCHULZ
-    x = matrix / (matrix.norm() + 1e-7)
-    tall = x.shape[0] > x.shape[1]
-    x = x.T if tall else x
+    x = (matrices / (matrices.norm(dim=(-2, -1), keepdim=True) + 1e-7)).to(dtype)
+    tall = x.shape[-2] > x.shape[-1]
+    x = x.mT if tall else x
     for _ in range(5):
-        gram = x @ x.T
+        gram = x @ x.mT
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return x.T if tall else x
+    return (x.mT if tall else x).to(matrices.dtype)

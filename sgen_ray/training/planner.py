@@ -19,8 +19,8 @@ from sgen_ray.models.semantic import thumbnails
 from sgen_ray.models.text import encode_text
 from sgen_ray.training.data import seeds, shots_of, step_frames
 from sgen_ray.training.holding import PLANNER_MODES, PLANNER_WEIGHTS, draw_time, held_frames, pick_modes
-from sgen_ray.training.loop import Items
 from sgen_ray.training.recipes import Recipe
+from sgen_ray.training.replay import Items
 from sgen_ray.training.sheets import save_rows
 
 TEXT_DROPOUT = 0.12

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sgen_ray.shapes import Grid
-from sgen_ray.training.loop import Schedule
+from sgen_ray.training.schedule import Schedule
 
 
 @dataclass(frozen=True)
@@ -71,12 +71,12 @@ def nano() -> Recipe:
             "encoder": Schedule(steps=1200, batch=24, learning_rate=1.5e-3, replay=3072, fresh=8),
             "autoencoder": Schedule(steps=12000, batch=2, learning_rate=6e-4, replay=512, fresh=1),
             "renderer": Schedule(
-                steps=7000,
+                steps=11300,
                 batch=16,
-                learning_rate=1.5e-3,
-                muon_rate=0.01,
-                decay=0.7,
-                ema=0.995,
+                learning_rate=1.8e-3,
+                muon_rate=0.012,
+                decay=0.9,
+                ema=0.998,
                 replay=4096,
                 fresh=1,
                 ahead=512,
@@ -86,7 +86,7 @@ def nano() -> Recipe:
                 steps=8000, batch=6, learning_rate=3e-3, decay=0.4, ema=0.997, replay=1024, fresh=1, ahead=128, block=4
             ),
         },
-        short_steps=1800,
+        short_steps=7500,
     )
 
 

@@ -14,7 +14,7 @@ from sgen_ray.models.dit import Conditioning, RendererDiT
 from sgen_ray.models.parts import load_part, save_part
 from sgen_ray.models.semantic import SemanticCompressor, kl_divergence
 from sgen_ray.models.text import encode_text
-from sgen_ray.training.data import cut_times, frames_at, seeds, shots_of, step_frames, subject_cover
+from sgen_ray.training.data import cut_times, frames_at, seeds, shots_of, step_times, subject_cover
 from sgen_ray.training.encoder import set_normalisation
 from sgen_ray.training.holding import (
     RENDERER_MODES,
@@ -24,12 +24,14 @@ from sgen_ray.training.holding import (
     held_frames,
     pick_modes,
 )
-from sgen_ray.training.loop import Items
 from sgen_ray.training.recipes import Recipe
+from sgen_ray.training.replay import Items
 from sgen_ray.training.sheets import save_rows
 
 TEXT_DROPOUT, PLAN_DROPOUT, ANCHOR_SHARE, SHORT_ANCHOR_SHARE, ANCHORS = 0.3, 0.08, 0.3, 0.1, 4
 SHOTS_A_CLIP = 3
+FINE_SHARE, FINE_SHIFT = 0.35, 2.5
+"""Share of examples whose times lean less towards the noise: legs, windows and stars are decided late."""
 SUBJECT_WEIGHT = 3.0
 """How much more than the landscape the subject's place counts in the loss; people look there, and it is small."""
 
@@ -89,10 +91,9 @@ class RendererStage:
             anchor_start[i] = cuts[k] + torch.randint(inside, (ANCHORS,), generator=generator) * seconds
         anchor_frame = anchor_start[:, :, None] + torch.arange(grid.temporal_compression) / grid.fps
         anchors = frames_at(films, anchor_frame.flatten(1), grid, self.device)
-        steps = (start[:, None] * grid.fps / grid.frames_per_step).round().long() + torch.arange(
-            grid.semantic_steps(clip)
-        )
-        sampled = step_frames(films, steps, grid, self.encoder.config.frames, self.device)
+        # The encoder looks at some of the clip's own frames.
+        seen = (step_times(torch.arange(grid.semantic_steps(clip)), grid, self.encoder.config.frames) * grid.fps).long()
+        sampled = pixels[:, :, seen.to(self.device)].permute(0, 2, 3, 1, 4, 5)
         first = shot[:, :1]
         texts = []
         for film, s, f in zip(films, own, first[:, 0].tolist(), strict=True):
@@ -150,11 +151,13 @@ class RendererStage:
         plan = plan * (random(count, 1, 1, 1, 1) >= PLAN_DROPOUT)
         drop = random(count) < TEXT_DROPOUT
         items["text"], items["text_mask"] = self._without_text(items, drop)
-        anchors = int(torch.randint(1, ANCHORS + 1, (), generator=generator))
+        anchors = (1, ANCHORS)[int(torch.randint(2, (), generator=generator))]  # few shapes: each is compiled
         anchors = anchors if float(random(1)) < (SHORT_ANCHOR_SHARE if short else ANCHOR_SHARE) else 0
         modes = pick_modes(RENDERER_MODES, SHORT_WEIGHTS if short else RENDERER_WEIGHTS, count, generator)
         held = torch.stack([held_frames(mode, frames, generator) for mode in modes]).to(self.device)
-        t = draw_time(count, generator, self.recipe.renderer["sampling_shift"]).to(self.device)
+        fine = torch.rand(count, generator=generator) < FINE_SHARE
+        shift = torch.where(fine, FINE_SHIFT, float(self.recipe.renderer["sampling_shift"]))
+        t = draw_time(count, generator, shift).to(self.device)
         t = t[:, None].expand(-1, frames).masked_fill(held, 0.0)
         first = self.grid.unit * int(torch.randint(2, (), generator=generator))
         c = self.conditioning(items, plan, first, anchors)
