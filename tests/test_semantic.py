@@ -5,6 +5,7 @@ import torch
 from torch.distributions import Normal
 from torch.distributions import kl_divergence as reference
 
+from sgen_ray.models.motion import BANDS, camera_motion
 from sgen_ray.models.planning import preview
 from sgen_ray.models.semantic import PreviewDecoder, SemanticCompressor, SemanticEncoder, kl_divergence, thumbnails
 from sgen_ray.training.data import step_times
@@ -45,13 +46,33 @@ def test_tokens_are_normalised_over_the_world_and_come_back() -> None:
 @pytest.mark.parametrize("count", [2, 4])
 def test_shapes_and_stills(count: int) -> None:
     torch.manual_seed(0)
-    encoder = SemanticEncoder(16, 8, (2, 4), count).requires_grad_(False)
+    encoder = SemanticEncoder(16, 8, (2, 4), count, (1, 4)).requires_grad_(False)
     frames = torch.rand(3, count, 3, 64, 96) * 2 - 1
     features = encoder(frames)
     assert features.shape == (3, 16, 2, 3)
     still = frames[:, :1].expand(-1, count, -1, -1, -1)
     assert encoder(still).isfinite().all()
     assert not torch.allclose(features, encoder(frames.flip(1)))  # the order of frames shows motion
+
+
+@pytest.mark.parametrize(("shift", "growth"), [(0.2, 0.0), (-0.5, 0.0), (0.0, 0.01), (0.3, -0.01)])
+def test_a_pan_and_a_zoom_are_measured_to_a_fraction_of_a_pixel(shift: float, growth: float) -> None:
+    height, width = 64, 128
+    y, x = torch.meshgrid(torch.arange(height) + 0.5 - height / 2, torch.arange(width) + 0.5 - width / 2, indexing="ij")
+
+    def picture(t: int) -> torch.Tensor:
+        u, v = (x - shift * t) / (1 + growth * t), y / (1 + growth * t)
+        return torch.sin(u * 0.21 + v * 0.13) + torch.sin(v * 0.19 - u * 0.17)
+
+    clip = torch.stack([picture(t) for t in range(3)])[None, :, None].expand(1, 3, 3, height, width)
+    moves = camera_motion(clip, (1, 2)).unflatten(1, (2, 3, 2, BANDS))  # scale, pair, shift or growth, strip
+    for scale, found in zip((1, 2), moves[0], strict=True):
+        for frames, (across, grown) in zip((1, 1, 2), found, strict=True):  # each to the next, the first to the last
+            expected = torch.full((BANDS,), shift * frames / scale)
+            torch.testing.assert_close(across, expected, atol=0.05, rtol=0.1)
+            # A quarter of the frame's height from the middle.
+            expected = torch.full((BANDS,), growth * frames * height / 4 / scale)
+            torch.testing.assert_close(grown, expected, atol=0.05, rtol=0.1)
 
 
 def test_frames_of_a_step_lie_evenly_in_it() -> None:

@@ -84,7 +84,7 @@ class VideoDiT(ModelMixin, ConfigMixin):
         shot_clock: embed the distance to the shot's two ends.
         aligned_plan: besides attending to the plan's tokens, each latent patch is given the one that covers it; in
             little training, attention alone hardly finds the plan.
-        sampling_shift: how far training and sampler lean towards the noise (see `diffusion.flow.times`).
+        sampling_shift: how far the sampler's times lean towards the noise (see `diffusion.flow.times`).
         sampling_temperature: how much of its noise the sampler begins with (Glow, arXiv 1807.03039, sec. 6); with less
             than all of it, a network that has trained little paints what it is sure of and leaves the speckle out.
         plan_guidance: how far the renderer is pushed from what it paints without a plan; 1: no push, half the cost.

@@ -13,7 +13,7 @@ from torch.nn import functional
 from sgen_ray.models.autoencoder import ResidualBlock, Upsample
 from sgen_ray.models.base import ConfigMixin, ModelMixin, register_to_config
 from sgen_ray.models.init import keep_scale
-from sgen_ray.models.motion import apparent_motion
+from sgen_ray.models.motion import BANDS, apparent_motion, camera_motion
 
 
 class SemanticEncoder(ModelMixin, ConfigMixin):
@@ -25,12 +25,19 @@ class SemanticEncoder(ModelMixin, ConfigMixin):
 
     @register_to_config
     def __init__(
-        self, feature_channels: int = 64, width: int = 48, motion_scales: tuple[int, ...] = (), frames: int = 2
+        self,
+        feature_channels: int = 64,
+        width: int = 48,
+        motion_scales: tuple[int, ...] = (),
+        frames: int = 2,
+        camera_scales: tuple[int, ...] = (),
     ) -> None:
         super().__init__()
         self.stem = nn.Conv2d(3 * frames, width, 4, 4)
         moves = 2 * len(motion_scales) * (frames - 1)
         self.motion = nn.Conv2d(moves, width, 3, padding=1) if moves else None
+        seen = 2 * BANDS * len(camera_scales) * frames
+        self.camera = nn.Sequential(nn.Linear(seen, 96), nn.SiLU(), nn.Linear(96, feature_channels)) if seen else None
         self.net = nn.Sequential(
             nn.SiLU(),
             nn.Conv2d(width, width, 3, 2, 1), ResidualBlock(width), nn.SiLU(),
@@ -45,7 +52,10 @@ class SemanticEncoder(ModelMixin, ConfigMixin):
         x = self.stem(frames.flatten(1, 2))
         if self.motion is not None:
             x = x + self.motion(apparent_motion(frames, tuple(self.config.motion_scales)).to(x.dtype))
-        return self.norm(self.net(x))
+        x = self.net(x)
+        if self.camera is not None:
+            x = x + self.camera(camera_motion(frames, tuple(self.config.camera_scales)).to(x.dtype))[..., None, None]
+        return self.norm(x)
 
 
 class SemanticCompressor(ModelMixin, ConfigMixin):

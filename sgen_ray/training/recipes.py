@@ -46,6 +46,9 @@ class Recipe:
     much)."""
     renderer_noise: float = 0.4
     """The same in the renderer's training."""
+    renderer_shift: float = 12.0
+    """How far the renderer's training times lean towards the noise, where it is decided what is in the picture; its
+    sampler leans less (`sampling_shift`), as the last of few steps is else too long for what moves."""
     kl_weight: float = 1e-3
     max_shots: int = 8
     max_seconds: int = 60
@@ -60,7 +63,13 @@ def nano() -> Recipe:
         name="nano",
         grid=grid,
         text={"width": 96, "layers": 2, "heads": 4},
-        semantic_encoder={"feature_channels": 64, "width": 40, "motion_scales": (2, 4, 8), "frames": 4},
+        semantic_encoder={
+            "feature_channels": 64,
+            "width": 40,
+            "motion_scales": (2, 4, 8),
+            "frames": 4,
+            "camera_scales": (1, 2, 4),
+        },
         compressor={"feature_channels": 64, "semantic_channels": 8, "hidden": 96},
         preview={"semantic_channels": 8, "width": 32},
         autoencoder={"latent_channels": 32, "channels": (96, 12, 40)},
@@ -99,7 +108,13 @@ def tiny() -> Recipe:
         name="tiny",
         grid=grid,
         text={"width": 192, "layers": 3, "heads": 6},
-        semantic_encoder={"feature_channels": 128, "width": 64, "motion_scales": (2, 4, 8), "frames": 4},
+        semantic_encoder={
+            "feature_channels": 128,
+            "width": 64,
+            "motion_scales": (2, 4, 8),
+            "frames": 4,
+            "camera_scales": (1, 2, 4),
+        },
         compressor={"feature_channels": 128, "semantic_channels": 8, "hidden": 192},
         preview={"semantic_channels": 8, "width": 48},
         autoencoder={"latent_channels": 32, "channels": (160, 16, 64)},
@@ -126,7 +141,7 @@ def _renderer(grid: Grid, heads: int, head: int, layers: int, ffn: int, text: in
         "patch_size": (1, 2, 2), "freq_dim": 64, "semantic_channels": grid.semantic_channels,
         "semantic_stride": grid.semantic_stride, "attention_span": grid.attention_span,
         "spatial_embedding": True, "refiner_channels": refiner, "aligned_plan": True,
-        "sampling_shift": 12.0,
+        "sampling_shift": 6.0,
     }  # fmt: skip
 
 

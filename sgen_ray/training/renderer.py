@@ -51,7 +51,7 @@ class RendererStage:
         self.trained = nn.ModuleDict({"renderer": RendererDiT(**recipe.renderer), "compressor": compressor})
         self.trained.to(self.device)
         self.null_text = self._encode_text([""])[0][0]
-        self.levels = torch.tensor(times(24, recipe.renderer["sampling_shift"])[:24])
+        self.levels = torch.tensor(times(24, recipe.renderer_shift)[:24])
 
     @property
     def network(self) -> RendererDiT:
@@ -156,7 +156,7 @@ class RendererStage:
         modes = pick_modes(RENDERER_MODES, SHORT_WEIGHTS if short else RENDERER_WEIGHTS, count, generator)
         held = torch.stack([held_frames(mode, frames, generator) for mode in modes]).to(self.device)
         fine = torch.rand(count, generator=generator) < FINE_SHARE
-        shift = torch.where(fine, FINE_SHIFT, float(self.recipe.renderer["sampling_shift"]))
+        shift = torch.where(fine, FINE_SHIFT, self.recipe.renderer_shift)
         t = draw_time(count, generator, shift).to(self.device)
         t = t[:, None].expand(-1, frames).masked_fill(held, 0.0)
         first = self.grid.unit * int(torch.randint(2, (), generator=generator))
