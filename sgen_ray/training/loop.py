@@ -65,9 +65,9 @@ class Trainer:
         self.step, self.seconds = 0, 0.0
         self.parameters = {name: p for name, p in stage.trained.named_parameters() if p.requires_grad}
         self.device = next(iter(self.parameters.values())).device
-        # A CPU without matrix tiles may be a hundred times slower in bfloat16, and convolutions gain nothing by it.
-        tiles = self.device.type == "cpu" and torch.cpu._is_amx_tile_supported()
-        self.bfloat16 = self.device.type == "cuda" or (tiles and any(".blocks." in name for name in self.parameters))
+        # A CPU that only emulates bfloat16 may be a hundred times slower in it, and convolutions gain nothing by it.
+        fast = self.device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
+        self.bfloat16 = self.device.type == "cuda" or (fast and any(".blocks." in name for name in self.parameters))
         self.optimizers = optimizers.optimizers(
             self.parameters, schedule, torch.bfloat16 if self.bfloat16 else torch.float32
         )
