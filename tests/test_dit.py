@@ -54,6 +54,19 @@ def film(frames: int) -> tuple[torch.Tensor, torch.Tensor, Conditioning]:
     return x, torch.rand(1, frames, generator=generator), c
 
 
+def test_guidance_pushes_away_from_no_plan_and_no_words() -> None:
+    _, _, c = film(8)
+    plain, knows = RendererDiT(**OURS), RendererDiT(**OURS, null_tokens=2)
+    knows.null_text.copy_(torch.arange(16.0).reshape(2, 8))
+    for network in (plain, knows):
+        assert not network.unguided(c).semantic.any()
+    assert torch.equal(plain.unguided(c).text, c.text)
+    away = knows.unguided(c)
+    assert torch.equal(away.text[0, :, :2], knows.null_text.expand(2, -1, -1)) and not away.text[0, :, 2:].any()
+    assert away.text_mask[0].tolist() == [[True, True, False, False, False]] * 2
+    assert c.semantic is not None and c.semantic.any()  # what was given stays
+
+
 def cut(c: Conditioning, start: int, stop: int) -> Conditioning:
     """What a window [start, stop) of the film is told."""
     assert c.shot is not None and c.semantic is not None

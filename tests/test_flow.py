@@ -78,6 +78,15 @@ def test_loss_is_the_velocity_error_of_frames_that_are_not_held() -> None:
     torch.testing.assert_close(off_by_one, (t > 0).float())
 
 
+def test_changes_between_free_frames_count_beside_the_frames() -> None:
+    x0, eps = torch.randn(1, 2, 4, 2, 2), torch.randn(1, 2, 4, 2, 2)
+    t = torch.tensor([[0.5, 0.9, 0.3, 0.0]])
+    wrong = torch.tensor([1.0, 1.0, -1.0, 1.0]).reshape(1, 1, 4, 1, 1)
+    # The second frame errs as the first; the third the other way, by 2; the last is held.
+    each = Flow().loss(lambda x, t: eps - x0 + wrong, x0, eps, t, change=2.0)
+    torch.testing.assert_close(each, torch.tensor([[1.0, 1.0, 1.0 + 2.0 * 0.5 * 2**2, 0.0]]))
+
+
 def test_held_frames_come_back_byte_for_byte_and_are_seen_clean() -> None:
     noise, values = torch.randn(1, 2, 4, 3, 3), torch.randn(1, 2, 4, 3, 3)
     mask = torch.tensor([True, False, False, True])

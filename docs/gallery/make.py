@@ -31,7 +31,9 @@ def main() -> None:
     parser.add_argument("--only", default="", help="make only films whose prompt holds this text")
     arguments = parser.parse_args()
     factory = load_factory(arguments.model)
-    grid, number = factory.grid, 0
+    grid, number, weights = factory.grid, 0, factory.fingerprint()[:12]
+    noted = yaml.safe_load((HERE / "seen.yaml").read_text())
+    wrong = noted["wrong"] if noted["weights"] == weights else {}
     lines = [f"# Gallery of `{factory.name}`", "", *INTRODUCTION]
     for group in yaml.safe_load((HERE / "prompts.yaml").read_text()):
         lines += ["", f"## {group['kind'].capitalize()}", ""]
@@ -44,10 +46,9 @@ def main() -> None:
                 make(picture, [Shot(prompt, seconds) for prompt in prompts], number, arguments)
                 print(f"{picture.name}: {picture.stat().st_size >> 10} KiB", flush=True)
             said = " <br> ".join(prompts)
-            lines += [f"| ![{prompts[0]}]({picture.name}) |", "|---|", f"| {said} · seed {number} |", ""]
-    lines.insert(
-        2, f"Weights `{factory.fingerprint()[:12]}`, {grid.width}x{grid.height} at {grid.fps} frames a second."
-    )
+            lines += [f"| ![{prompts[0]}]({picture.name}) |", "|---|", f"| {said} · seed {number} |"]
+            lines += [f"| {wrong[number]} |", ""] if number in wrong else [""]
+    lines.insert(2, f"Weights `{weights}`, {grid.width}x{grid.height} at {grid.fps} frames a second.")
     (HERE / "README.md").write_text("\n".join(lines) + "\n")
     total = sum(path.stat().st_size for path in HERE.glob("*.webp"))
     print(f"{number} films, {total / 2**20:.2f} MiB")
@@ -68,7 +69,7 @@ def make(picture: Path, shots: list[Shot], seed: int, arguments: argparse.Namesp
 
 INTRODUCTION = (
     "",
-    "Every prompt once, with the seed below it: nothing was picked.",
+    "Every prompt once, with the seed and what is wrong below it: nothing was picked.",
     "`python docs/gallery/make.py` makes all of it again.",
 )
 

@@ -60,13 +60,22 @@ class Flow(nn.Module):
         c_in, c_skip, c_out = self.coefficients(t, x)
         return c_skip * x.float() + c_out * network((c_in * x).to(x.dtype), t).float()
 
-    def loss(self, network: Network, x0: Tensor, eps: Tensor, t: Tensor, weight: Tensor | None = None) -> Tensor:
+    def loss(
+        self, network: Network, x0: Tensor, eps: Tensor, t: Tensor, weight: Tensor | None = None, change: float = 0.0
+    ) -> Tensor:
         """Mean squared velocity error of each frame, [B, T]; frames with t = 0 are held and count nothing.
 
         With `sigma_data`, channels count by their deviation: what is large in the latents is large in the picture.
         weight: [B, T, H, W], how much each place counts.
+        change: how much the error of the change from one free frame to the next counts beside that of the frames. Most
+            of a velocity's error is texture, the same in every frame; this looks at what moves.
         """
-        error = (self.velocity(network, add_noise(x0, eps, t), t) - (eps - x0)) ** 2
+        wrong = self.velocity(network, add_noise(x0, eps, t), t) - (eps - x0)
+        error = wrong**2
+        if change:
+            free = per_frame((t[:, 1:] > 0) & (t[:, :-1] > 0), wrong)
+            changed = 0.5 * (wrong.diff(dim=2) * free) ** 2
+            error = error + change * torch.cat((torch.zeros_like(error[:, :, :1]), changed), 2)
         if self.sigma_data is not None:
             channels = self.sigma_data / self.sigma_data.mean()
             error = error * channels.reshape(1, -1, *([1] * (error.ndim - 2)))

@@ -7,7 +7,7 @@ With no semantic tokens and one window over the clip, the network equals diffuse
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -87,7 +87,8 @@ class VideoDiT(ModelMixin, ConfigMixin):
         sampling_shift: how far the sampler's times lean towards the noise (see `diffusion.flow.times`).
         sampling_temperature: how much of its noise the sampler begins with (Glow, arXiv 1807.03039, sec. 6); with less
             than all of it, a network that has trained little paints what it is sure of and leaves the speckle out.
-        plan_guidance: how far the renderer is pushed from what it paints without a plan; 1: no push, half the cost.
+        plan_guidance: how far the renderer is pushed from what it paints `unguided`; 1: no push, half the cost.
+        null_tokens: tokens of the null text, kept with the renderer, which has no text encoder; 0: not kept.
     """
 
     _supports_gradient_checkpointing = False
@@ -117,6 +118,7 @@ class VideoDiT(ModelMixin, ConfigMixin):
         sampling_shift: float = 1.0,
         sampling_temperature: float = 1.0,
         plan_guidance: float = 1.0,
+        null_tokens: int = 0,
     ) -> None:
         super().__init__()
         dim = num_attention_heads * attention_head_dim
@@ -132,6 +134,8 @@ class VideoDiT(ModelMixin, ConfigMixin):
         self.refiner: nn.Module | None = None
         self.clock_embedding: nn.Module | None = None
         self.plan_projection: nn.Module | None = None
+        if null_tokens:
+            self.register_buffer("null_text", torch.zeros(null_tokens, text_dim))
         # Tokens begin at unit size, the plan twice as loud as the picture, and every gate open.
         unit(self.patch_embedding)
         zero(self.proj_out)
@@ -155,6 +159,17 @@ class VideoDiT(ModelMixin, ConfigMixin):
     def given(self, c: Conditioning) -> Network:
         """The network with its conditioning bound, as `diffusion.flow` asks for it."""
         return lambda x, t: self(x, t, c)
+
+    def unguided(self, c: Conditioning) -> Conditioning:
+        """What guidance pushes away from: the same without a plan and, where the null text is kept, without words."""
+        assert c.semantic is not None
+        c = replace(c, semantic=torch.zeros_like(c.semantic))
+        count = self.config.null_tokens
+        if not count:
+            return c
+        text, mask = torch.zeros_like(c.text), c.text.new_zeros(c.text.shape[:3], dtype=torch.bool)
+        text[:, :, :count], mask[:, :, :count] = self.null_text, True
+        return replace(c, text=text, text_mask=mask)
 
     def forward(self, x: Tensor, t: Tensor, c: Conditioning) -> Tensor:
         """x [B, C, T, H, W] at per-frame times t [B, T] -> the network's answer in the same shape."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -146,11 +145,9 @@ class TorchRenderer:
         for frame, latent in inside.items():
             mask[frame], values[frame] = True, latent
         c = self.conditioning(plan, window, outside)
-        assert c.semantic is not None
-        planless = replace(c, semantic=torch.zeros_like(c.semantic))
         x = sample(
             self.flow,
-            guided(self.network, (c, planless), self.network.config.plan_guidance),
+            guided(self.network, (c, self.network.unguided(c)), self.network.config.plan_guidance),
             self.network.config.sampling_temperature * self._frames(noise),
             plan.request.steps,
             self.network.config.sampling_shift,

@@ -37,7 +37,7 @@ class SemanticEncoder(ModelMixin, ConfigMixin):
         moves = 2 * len(motion_scales) * (frames - 1)
         self.motion = nn.Conv2d(moves, width, 3, padding=1) if moves else None
         seen = 2 * BANDS * len(camera_scales) * frames
-        self.camera = nn.Sequential(nn.Linear(seen, 96), nn.SiLU(), nn.Linear(96, feature_channels)) if seen else None
+        self.camera = nn.Sequential(nn.Linear(seen, 48), nn.SiLU(), nn.Linear(48, feature_channels)) if seen else None
         self.net = nn.Sequential(
             nn.SiLU(),
             nn.Conv2d(width, width, 3, 2, 1), ResidualBlock(width), nn.SiLU(),

@@ -74,7 +74,7 @@ def nano() -> Recipe:
         preview={"semantic_channels": 8, "width": 32},
         autoencoder={"latent_channels": 32, "channels": (96, 12, 40)},
         renderer=_renderer(grid, heads=3, head=48, layers=6, ffn=400, text=96, refiner=40)
-        | {"sampling_temperature": 1.0, "plan_guidance": 3.0},
+        | {"sampling_temperature": 1.0, "plan_guidance": 2.5},
         planner=_planner(grid, heads=4, head=32, layers=5, ffn=224, text=96),
         schedules={
             "encoder": Schedule(steps=1200, batch=24, learning_rate=1.5e-3, replay=3072, fresh=8),
@@ -141,7 +141,7 @@ def _renderer(grid: Grid, heads: int, head: int, layers: int, ffn: int, text: in
         "patch_size": (1, 2, 2), "freq_dim": 64, "semantic_channels": grid.semantic_channels,
         "semantic_stride": grid.semantic_stride, "attention_span": grid.attention_span,
         "spatial_embedding": True, "refiner_channels": refiner, "aligned_plan": True,
-        "sampling_shift": 6.0,
+        "sampling_shift": 8.0, "null_tokens": 1,
     }  # fmt: skip
 
 

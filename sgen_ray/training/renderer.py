@@ -34,6 +34,8 @@ FINE_SHARE, FINE_SHIFT = 0.35, 2.5
 """Share of examples whose times lean less towards the noise: legs, windows and stars are decided late."""
 SUBJECT_WEIGHT = 3.0
 """How much more than the landscape the subject's place counts in the loss; people look there, and it is small."""
+CHANGE_WEIGHT = 2.0
+"""How much the error of changes between frames counts beside that of frames: steps, pans and tracking shots."""
 
 
 class RendererStage:
@@ -51,6 +53,8 @@ class RendererStage:
         self.trained = nn.ModuleDict({"renderer": RendererDiT(**recipe.renderer), "compressor": compressor})
         self.trained.to(self.device)
         self.null_text = self._encode_text([""])[0][0]
+        if count := self.network.config.null_tokens:
+            self.network.null_text.copy_(self.null_text[:count])
         self.levels = torch.tensor(times(24, recipe.renderer_shift)[:24])
 
     @property
@@ -163,7 +167,7 @@ class RendererStage:
         c = self.conditioning(items, plan, first, anchors)
         eps = torch.randn(items["latents"].shape, generator=generator).to(plan)
         weight = 1 + (SUBJECT_WEIGHT - 1) * items["subject"]
-        each = self.flow.loss(self.network.given(c), items["latents"], eps, t, weight / weight.mean())
+        each = self.flow.loss(self.network.given(c), items["latents"], eps, t, weight / weight.mean(), CHANGE_WEIGHT)
         flow = each.sum() / (~held).sum()
         total = flow + (self.recipe.kl_weight * 0.1 * kl if joint else 0.0)
         return total, {"flow": flow.item(), "kl": kl.item()}
