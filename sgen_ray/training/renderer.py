@@ -28,8 +28,7 @@ from sgen_ray.training.recipes import Recipe
 from sgen_ray.training.replay import Items
 from sgen_ray.training.sheets import save_rows
 
-TEXT_DROPOUT, PLAN_DROPOUT, ANCHOR_SHARE, SHORT_ANCHOR_SHARE, ANCHORS = 0.3, 0.08, 0.3, 0.1, 4
-SHOTS_A_CLIP = 3
+TEXT_DROPOUT, PLAN_DROPOUT, ANCHOR_SHARE, SHORT_ANCHOR_SHARE, ANCHORS, SHOTS_A_CLIP = 0.3, 0.08, 0.3, 0.1, 4, 3
 FINE_SHARE, FINE_SHIFT = 0.35, 2.5
 """Share of examples whose times lean less towards the noise: legs, windows and stars are decided late."""
 SUBJECT_WEIGHT = 3.0
