@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import get_args
@@ -26,7 +26,7 @@ from sgen_ray.evaluation.painting import Model, decode, paint_windows, request
 from sgen_ray.evaluation.steadiness import Steadiness, steadiness, summary
 from sgen_ray.measures import FilmStats, measure, report
 from sgen_ray.media.sheets import contact_sheet
-from sgen_ray.models.guidance import guided
+from sgen_ray.models.guidance import plan_guided
 from sgen_ray.types import Latents, Plan, Window
 from sgen_ray.windows import SEAMS, WINDOW_LENGTH, WINDOW_OVERLAP, Seams, WindowTask, split, window_tasks
 
@@ -194,12 +194,7 @@ def paint_fused(ours: Model, plan: Plan, windows: Sequence[Window]) -> Latents:
     shape = (grid.latent_channels, grid.latent_height, grid.latent_width)
     noise = frame_noise(plan.request.seed, LATENTS, 0, plan.latent_frames, shape)
     x = config.sampling_temperature * torch.from_numpy(noise).transpose(0, 1)[None]
-    networks = []
-    for window in windows:
-        c = renderer.conditioning(plan, window, {})
-        assert c.semantic is not None
-        blind = replace(c, semantic=torch.zeros_like(c.semantic))
-        networks.append(guided(renderer.network, (c, blind), config.plan_guidance))
+    networks = [plan_guided(renderer.network, renderer.conditioning(plan, window, {})) for window in windows]
     clock = times(plan.request.steps, config.sampling_shift)
     for now, then in pairwise(clock):
         clean, weight = torch.zeros_like(x), torch.zeros(plan.latent_frames)

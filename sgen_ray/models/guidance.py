@@ -12,6 +12,11 @@ from sgen_ray.diffusion.flow import Network
 from sgen_ray.models.dit import Conditioning, VideoDiT
 
 
+def plan_guided(network: VideoDiT, c: Conditioning) -> Network:
+    """A renderer as it paints: pushed by its own scale from what it paints `unguided`."""
+    return guided(network, (c, network.unguided(c)), network.config.plan_guidance)
+
+
 def guided(network: VideoDiT, conditions: tuple[Conditioning, Conditioning], scale: float) -> Network:
     """unwanted + scale (wanted - unwanted), both in one forward; at scale 1 the wanted answer alone."""
     wanted, unwanted = conditions

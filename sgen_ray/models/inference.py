@@ -20,7 +20,7 @@ from sgen_ray.errors import PlanError, RequestError
 from sgen_ray.models.autoencoder import TinyAutoencoder
 from sgen_ray.models.base import device_of
 from sgen_ray.models.dit import Conditioning, VideoDiT
-from sgen_ray.models.guidance import guided
+from sgen_ray.models.guidance import guided, plan_guided
 from sgen_ray.models.planning import plan_segments, preview, shot_clock
 from sgen_ray.models.semantic import SemanticCompressor
 from sgen_ray.protocols import OnStep
@@ -147,7 +147,7 @@ class TorchRenderer:
         c = self.conditioning(plan, window, outside)
         x = sample(
             self.flow,
-            guided(self.network, (c, self.network.unguided(c)), self.network.config.plan_guidance),
+            plan_guided(self.network, c),
             self.network.config.sampling_temperature * self._frames(noise),
             plan.request.steps,
             self.network.config.sampling_shift,

@@ -1,7 +1,7 @@
 """Muon: momentum made orthogonal, for the matrices inside transformer blocks (K. Jordan, 2024).
 
 Matrices of one shape are made orthogonal together. That is done in bfloat16 where it is fast, as Jordan does: torch's
-own Muon always does so, which takes a CPU without matrix tiles several times as long.
+own Muon always does so, which takes a CPU that only emulates it several times as long.
 """
 
 from __future__ import annotations
