@@ -22,10 +22,11 @@ from sgen_ray.models.factory import load_factory
 from sgen_ray.models.guidance import guided
 from sgen_ray.models.parts import load_part
 from sgen_ray.models.planning import preview
+from sgen_ray.training.clips import ANCHORS
 from sgen_ray.training.holding import held_frames
 from sgen_ray.training.planner import PlannerStage
 from sgen_ray.training.recipes import RECIPES
-from sgen_ray.training.renderer import ANCHORS, RendererStage
+from sgen_ray.training.renderer import RendererStage
 from sgen_ray.training.sheets import save_rows
 
 RENDERER_EXAMPLES = ("none", "first", "prefix", "both", "anchors")

@@ -14,7 +14,7 @@ from micro import micro, micro_model
 from safetensors.torch import load_file
 from torch import nn
 
-from sgen_ray.errors import OutputError
+from sgen_ray.errors import ModelError, OutputError, RequestError
 from sgen_ray.models.folder import fingerprint
 from sgen_ray.models.parts import load_part
 from sgen_ray.training.loop import Trainer
@@ -198,9 +198,48 @@ def test_a_folder_with_a_run_of_its_own_is_refused(model: Path, tmp_path: Path) 
         begin(tmp_path, model)
 
 
+def test_weights_that_do_not_fit_are_named_in_one_line(model: Path, tmp_path: Path) -> None:
+    begin(tmp_path / "run", model)
+    wider = replace(micro(), planner={**micro().planner, "ffn_dim": 36})
+    run = Trainer(STAGES["planner"](wider, model, "cpu"), wider.schedules["planner"], tmp_path / "run" / "planner")
+    with pytest.raises(ModelError, match=r"the planner of the model in .*ffn.* is \(24, 24\), not \(36, 24\)"):
+        warm(run, tmp_path / "run" / "model")
+    other = trainer("planner", model, tmp_path / "other")
+    other.save()
+    (tmp_path / "other" / "state").rename(tmp_path / "run" / "planner" / "state")
+    with pytest.raises(ModelError, match="begin in a new --folder"):
+        run.resume()
+
+
+def test_a_renderer_from_before_the_null_text_was_kept_goes_on(model: Path, tmp_path: Path) -> None:
+    before = replace(micro(), renderer={**micro().renderer, "null_tokens": 0})
+    older = STAGES["renderer"](before, model, "cpu")
+    older.export(tmp_path / "model")
+    run = trainer("renderer", model, tmp_path / "renderer")
+    null = run.stage.trained["renderer"].null_text.clone()
+    warm(run, tmp_path / "model")
+    now = run.stage.trained["renderer"].state_dict()
+    assert null.abs().sum() > 0 and torch.equal(now["null_text"], null)
+    assert all(torch.equal(now[name], value) for name, value in older.trained["renderer"].state_dict().items())
+
+
+def test_sought_clips_show_what_is_rare(model: Path) -> None:
+    plain, sought = (STAGES["renderer"](replace(micro(), sought=share), model, "cpu") for share in (0.0, 1.0))
+    seen = []
+    for stage in (plain, sought):
+        shown = []
+        for seed in range(6):
+            _, films, start = stage.clips._choose(seed, 8, "train", torch.Generator().manual_seed(seed))
+            shown += [film.shots[film.shot_at(float(s) + 2)] for film, s in zip(films, start, strict=True)]
+        seen.append(sum(s.camera.startswith("pan") or s.camera == "zoom in" or s.action == "running" for s in shown))
+    assert seen[0] < 30 and seen[1] == 48
+    held_out = [stage.draw(3, 4, "heldout")["latents"] for stage in (plain, sought)]
+    assert torch.equal(*held_out)
+
+
 def test_another_batch_size_is_refused(tmp_path: Path) -> None:
     Trainer(Counting(), Schedule(steps=1, batch=1), tmp_path).save()
-    with pytest.raises(ValueError, match="another batch size"):
+    with pytest.raises(RequestError, match="another batch size"):
         Trainer(Counting(), Schedule(steps=1, batch=2), tmp_path).resume()
 
 

@@ -16,13 +16,14 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from sgen_ray.errors import RequestError
 from sgen_ray.models.block import Block
 from sgen_ray.training import optimizers
 from sgen_ray.training.interrupt import between_steps
 from sgen_ray.training.ranks import Ranks
 from sgen_ray.training.replay import Items, Replay, key
 from sgen_ray.training.schedule import Schedule
-from sgen_ray.training.state import load_state, save_state
+from sgen_ray.training.state import fit, load_state, save_state
 
 
 class Stage(Protocol):
@@ -92,11 +93,13 @@ class Trainer:
             return False
         tensors, facts = found
         if facts["schedule"]["batch"] != self.schedule.batch:
-            raise ValueError("the stored run used another batch size: train into another folder")
+            raise RequestError(f"the run in {self.folder} used another batch size: give a new --folder")
         live = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
-        self.stage.trained.load_state_dict(live)
+        fit(self.stage.trained, live, f"the run in {self.folder}")
+        self.begin_average()
         for name in self.ema:
-            self.ema[name].copy_(tensors[f"ema.{name}"])
+            if (value := tensors.get(f"ema.{name}")) is not None:
+                self.ema[name].copy_(value)
         for optimizer in self.optimizers:
             for name, p in optimizers.owned(optimizer, self.parameters):
                 for kept in optimizers.STATE:

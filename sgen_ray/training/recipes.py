@@ -30,6 +30,8 @@ class Recipe:
     text_length: int = 32
     clip: int = 8
     """Latent frames of a renderer's training clip."""
+    sought: float = 0.0
+    """Share of the renderer's clips that show what is rare and hard to paint (`training.clips.SOUGHT`)."""
     short_steps: int = 0
     """Renderer steps at first on half clips, most of them with nothing held: what things look like is learned from many
     scenes, how they move from longer ones."""

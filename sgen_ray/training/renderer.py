@@ -8,13 +8,12 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from sgen_ray import world
 from sgen_ray.diffusion.flow import Flow, sample, times
 from sgen_ray.models.dit import Conditioning, RendererDiT
 from sgen_ray.models.parts import load_part, save_part
 from sgen_ray.models.semantic import SemanticCompressor, kl_divergence
 from sgen_ray.models.text import encode_text
-from sgen_ray.training.data import cut_times, frames_at, seeds, shots_of, step_times, subject_cover
+from sgen_ray.training.clips import ANCHORS, Clips
 from sgen_ray.training.encoder import set_normalisation
 from sgen_ray.training.holding import (
     RENDERER_MODES,
@@ -28,7 +27,7 @@ from sgen_ray.training.recipes import Recipe
 from sgen_ray.training.replay import Items
 from sgen_ray.training.sheets import save_rows
 
-TEXT_DROPOUT, PLAN_DROPOUT, ANCHOR_SHARE, SHORT_ANCHOR_SHARE, ANCHORS, SHOTS_A_CLIP = 0.3, 0.08, 0.3, 0.1, 4, 3
+TEXT_DROPOUT, PLAN_DROPOUT, ANCHOR_SHARE, SHORT_ANCHOR_SHARE = 0.3, 0.08, 0.3, 0.1
 FINE_SHARE, FINE_SHIFT = 0.35, 2.5
 """Share of examples whose times lean less towards the noise: legs, windows and stars are decided late."""
 SUBJECT_WEIGHT = 3.0
@@ -45,12 +44,15 @@ class RendererStage:
     def __init__(self, recipe: Recipe, folder: Path, device: str) -> None:
         self.recipe, self.grid, self.device = recipe, recipe.grid, torch.device(device)
         self.autoencoder = load_part(folder, "autoencoder", device)
-        self.encoder = load_part(folder, "semantic_encoder", device)
+        encoder = load_part(folder, "semantic_encoder", device)
         self.text_encoder, self.tokenizer = load_part(folder, "text_encoder", device), load_part(folder, "tokenizer")
         compressor = load_part(folder, "compressor", device).requires_grad_(True)
         self.flow = Flow(self.autoencoder.sigma_data.clone())
         self.trained = nn.ModuleDict({"renderer": RendererDiT(**recipe.renderer), "compressor": compressor})
         self.trained.to(self.device)
+        self.clips = Clips(
+            self.grid, recipe.clip, recipe.sought, self.autoencoder, encoder, self._encode_text, self.device
+        )
         self.null_text = self._encode_text([""])[0][0]
         if count := self.network.config.null_tokens:
             self.network.null_text.copy_(self.null_text[:count])
@@ -71,49 +73,8 @@ class RendererStage:
     def _encode_text(self, texts: list[str]) -> tuple[Tensor, Tensor]:
         return encode_text(self.text_encoder, self.tokenizer, texts, self.device)
 
-    @torch.no_grad()
     def draw(self, seed: int, count: int, split: str = "train") -> Items:
-        grid, clip = self.grid, self.recipe.clip
-        generator = torch.Generator().manual_seed(seed)
-        lengths = [(8, 16, 60)[int(i)] for i in torch.randint(3, (count,), generator=generator)]
-        own = seeds(seed, count)
-        films = [world.sample_film(s, length, split=split) for s, length in zip(own, lengths, strict=True)]
-        unit = grid.unit * grid.temporal_compression / grid.fps
-        room = torch.tensor([(n - clip * grid.temporal_compression / grid.fps) // unit + 1 for n in lengths])
-        start = (torch.rand(count, generator=generator) * room).floor() * unit
-        frame = torch.arange(clip * grid.temporal_compression) / grid.fps
-        pixels = frames_at(films, start[:, None] + frame, grid, self.device)
-        seconds = grid.temporal_compression / grid.fps
-        centre = start[:, None] + (torch.arange(clip) + 0.5) * seconds
-        shot = shots_of(films, centre)
-        # Anchors: latent frames anywhere in the shot of the clip's middle frame.
-        anchor_start = torch.zeros(count, ANCHORS)
-        for i, film in enumerate(films):
-            cuts, k = cut_times(film), int(shot[i, clip // 2])
-            inside = int((cuts[k + 1] - cuts[k]) / seconds)
-            anchor_start[i] = cuts[k] + torch.randint(inside, (ANCHORS,), generator=generator) * seconds
-        anchor_frame = anchor_start[:, :, None] + torch.arange(grid.temporal_compression) / grid.fps
-        anchors = frames_at(films, anchor_frame.flatten(1), grid, self.device)
-        # The encoder looks at some of the clip's own frames.
-        seen = (step_times(torch.arange(grid.semantic_steps(clip)), grid, self.encoder.config.frames) * grid.fps).long()
-        sampled = pixels[:, :, seen.to(self.device)].permute(0, 2, 3, 1, 4, 5)
-        first = shot[:, :1]
-        texts = []
-        for film, s, f in zip(films, own, first[:, 0].tolist(), strict=True):
-            said = world.captions(film, s, split)
-            texts += [said[min(f + j, len(said) - 1)] for j in range(SHOTS_A_CLIP)]
-        text, mask = self._encode_text(texts)
-        return {
-            "latents": self.autoencoder.encode(pixels),
-            "anchors": self.autoencoder.encode(anchors),
-            "anchor_times": ((anchor_start - start[:, None]) / seconds).round().to(self.device),
-            "anchor_shot": (shot[:, clip // 2, None] - first).expand(-1, ANCHORS).clone().to(self.device),
-            "features": self.encoder(sampled.flatten(0, 1)).unflatten(0, (count, -1)),
-            "subject": subject_cover(films, start, clip, grid).to(self.device),
-            "shot": (shot - first).clamp(max=SHOTS_A_CLIP - 1).to(self.device),
-            "text": text.unflatten(0, (count, -1)),
-            "text_mask": mask.unflatten(0, (count, -1)),
-        }
+        return self.clips.draw(seed, count, split)
 
     def _plan(self, items: Items, generator: torch.Generator, joint: bool) -> tuple[Tensor, Tensor]:
         """Noised plan tokens [B, C, S, h, w] and the KL term."""

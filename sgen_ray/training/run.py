@@ -22,6 +22,7 @@ from sgen_ray.training.planner import PlannerStage
 from sgen_ray.training.ranks import Ranks, ranks
 from sgen_ray.training.recipes import RECIPES, Recipe
 from sgen_ray.training.renderer import RendererStage
+from sgen_ray.training.state import fit
 
 STAGES: dict[str, Callable[[Recipe, Path, str], Stage]] = {
     "encoder": EncoderStage,
@@ -129,5 +130,5 @@ def warm(trainer: Trainer, model: Path) -> None:
     """Give a run's first step the weights of the stage's parts that lie in `model`."""
     for name, module in trainer.stage.trained.items():
         if name in PARTS:
-            module.load_state_dict(load_part(model, name).state_dict())
+            fit(module, load_part(model, name).state_dict(), f"the {name} of the model in {model}")
     trainer.begin_average()

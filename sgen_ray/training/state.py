@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
+
+from sgen_ray.errors import ModelError
 
 SHARD_BYTES = 15 * 2**20
 
@@ -51,3 +53,27 @@ def load_state(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
                 tensors |= load_file(path)
             return tensors, json.loads((candidate / "state.json").read_text())
     return None
+
+
+def fit(module: nn.Module, weights: Mapping[str, Tensor], whose: str) -> None:
+    """Load weights, all of them; a buffer that they lack stays as the stage has filled it.
+
+    Raises:
+        ModelError: a parameter is missing, unknown or of another shape; `whose` they are goes into the message.
+    """
+    own = dict(module.state_dict())
+    needed = {name for name, _ in module.named_parameters()}
+    wrong = [f"{name} is missing" for name in sorted(needed - weights.keys())]
+    wrong += [f"{name} is not known" for name in sorted(weights.keys() - own.keys())]
+    wrong += [
+        f"{name} is {tuple(value.shape)}, not {tuple(own[name].shape)}"
+        for name, value in weights.items()
+        if name in own and value.shape != own[name].shape
+    ]
+    if wrong:
+        more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+        raise ModelError(
+            f"{whose} does not fit this recipe ({wrong[0]}{more}): it is of another recipe or version; "
+            "begin in a new --folder, from a model of this version or from nothing"
+        )
+    module.load_state_dict(weights, strict=False)

@@ -1,0 +1,139 @@
+"""Clips of the world for the renderer: what it paints, what it is told, and known frames to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sgen_ray import world
+from sgen_ray.models.autoencoder import TinyAutoencoder
+from sgen_ray.models.semantic import SemanticEncoder
+from sgen_ray.shapes import Grid
+from sgen_ray.training.data import cut_times, frames_at, seeds, shots_of, step_times, subject_cover
+from sgen_ray.training.replay import Items
+from sgen_ray.world import Film, Scene
+
+SECONDS = (8, 16, 60)
+"""Lengths of the films that clips are taken from."""
+ANCHORS, SHOTS_A_CLIP = 4, 3
+
+Wanted = Callable[[Scene], bool]
+
+
+def _pan(shot: Scene) -> bool:
+    return shot.camera.startswith("pan")
+
+
+def _zoom(shot: Scene) -> bool:
+    return shot.camera == "zoom in"
+
+
+def _run(shot: Scene) -> bool:
+    return shot.action == "running"
+
+
+SOUGHT: tuple[Wanted, ...] = (_pan, _pan, _pan, _run, _run, _run, _zoom, _zoom)
+"""What clips of a sought share show, in turn. The world has a pan in an eighth of its time and runs in a twelfth; both
+are learned last, as little of the picture tells them from a still one and from a walk."""
+
+
+@dataclass(frozen=True)
+class Clips:
+    """Draws clips of `length` latent frames.
+
+    Attributes:
+        sought: share of training clips that show what `SOUGHT` names instead of whatever comes.
+        encode_text: texts to embeddings [N, L, D] and their mask [N, L].
+    """
+
+    grid: Grid
+    length: int
+    sought: float
+    autoencoder: TinyAutoencoder
+    encoder: SemanticEncoder
+    encode_text: Callable[[list[str]], tuple[Tensor, Tensor]]
+    device: torch.device
+
+    @torch.no_grad()
+    def draw(self, seed: int, count: int, split: str = "train") -> Items:
+        """`count` clips with their latents, features of their plan's steps, shots, texts, and anchors: latent frames
+        anywhere in the shot of the clip's middle frame."""
+        grid, clip = self.grid, self.length
+        generator = torch.Generator().manual_seed(seed)
+        own, films, start = self._choose(seed, count, split, generator)
+        frame = torch.arange(clip * grid.temporal_compression) / grid.fps
+        pixels = frames_at(films, start[:, None] + frame, grid, self.device)
+        centre = start[:, None] + (torch.arange(clip) + 0.5) * self._latent
+        shot = shots_of(films, centre)
+        anchor_start = self._anchors(films, shot[:, clip // 2].tolist(), generator)
+        anchor_frame = anchor_start[:, :, None] + torch.arange(grid.temporal_compression) / grid.fps
+        anchors = frames_at(films, anchor_frame.flatten(1), grid, self.device)
+        # The encoder looks at some of the clip's own frames.
+        seen = (step_times(torch.arange(grid.semantic_steps(clip)), grid, self.encoder.config.frames) * grid.fps).long()
+        sampled = pixels[:, :, seen.to(self.device)].permute(0, 2, 3, 1, 4, 5)
+        first = shot[:, :1]
+        texts = []
+        for film, s, f in zip(films, own, first[:, 0].tolist(), strict=True):
+            said = world.captions(film, s, split)
+            texts += [said[min(f + j, len(said) - 1)] for j in range(SHOTS_A_CLIP)]
+        text, mask = self.encode_text(texts)
+        return {
+            "latents": self.autoencoder.encode(pixels),
+            "anchors": self.autoencoder.encode(anchors),
+            "anchor_times": ((anchor_start - start[:, None]) / self._latent).round().to(self.device),
+            "anchor_shot": (shot[:, clip // 2, None] - first).expand(-1, ANCHORS).clone().to(self.device),
+            "features": self.encoder(sampled.flatten(0, 1)).unflatten(0, (count, -1)),
+            "subject": subject_cover(films, start, clip, grid).to(self.device),
+            "shot": (shot - first).clamp(max=SHOTS_A_CLIP - 1).to(self.device),
+            "text": text.unflatten(0, (count, -1)),
+            "text_mask": mask.unflatten(0, (count, -1)),
+        }
+
+    @property
+    def _latent(self) -> float:
+        """Seconds of a latent frame."""
+        return self.grid.temporal_compression / self.grid.fps
+
+    def _choose(
+        self, seed: int, count: int, split: str, generator: torch.Generator
+    ) -> tuple[list[int], list[Film], Tensor]:
+        """Seeds, films and where their clips begin, in seconds on `Grid.unit`."""
+        lengths = [SECONDS[int(i)] for i in torch.randint(len(SECONDS), (count,), generator=generator)]
+        own, unit = seeds(seed, count), self.grid.unit * self._latent
+        room = torch.tensor([(n - self.length * self._latent) // unit + 1 for n in lengths])
+        start = (torch.rand(count, generator=generator) * room).floor() * unit
+        films = [world.sample_film(s, length, split=split) for s, length in zip(own, lengths, strict=True)]
+        if split == "train" and self.sought:
+            apart = torch.Generator().manual_seed(seed + 1)  # what is not sought stays as it would be without
+            turn = torch.rand(count, generator=apart) / self.sought * len(SOUGHT)
+            for i in (turn < len(SOUGHT)).nonzero().flatten().tolist():
+                wanted = SOUGHT[int(turn[i])]
+                own[i], films[i] = _film(own[i], lengths[i], split, wanted)
+                places = unit * torch.arange(int(room[i]))[torch.randperm(int(room[i]), generator=apart)]
+                start[i] = next((s for s in places if self._shows(films[i], float(s), wanted)), start[i])
+        return own, films, start
+
+    def _shows(self, film: Film, start: float, wanted: Wanted) -> bool:
+        """Whether the middle of the clip that begins at `start` shows it."""
+        return wanted(film.shots[film.shot_at(start + self.length * self._latent / 2)])
+
+    def _anchors(self, films: Sequence[Film], shots: list[int], generator: torch.Generator) -> Tensor:
+        """When `ANCHORS` latent frames of each film's shot begin, [N, ANCHORS] seconds."""
+        start = torch.zeros(len(films), ANCHORS)
+        for i, (film, k) in enumerate(zip(films, shots, strict=True)):
+            cuts = cut_times(film)
+            inside = int((cuts[k + 1] - cuts[k]) / self._latent)
+            start[i] = cuts[k] + torch.randint(inside, (ANCHORS,), generator=generator) * self._latent
+        return start
+
+
+def _film(seed: int, seconds: float, split: str, wanted: Wanted) -> tuple[int, Film]:
+    """The film of `seed`, or of the next seed whose film has a wanted shot."""
+    film = world.sample_film(seed, seconds, split=split)
+    while not any(map(wanted, film.shots)):
+        seed += 1
+        film = world.sample_film(seed, seconds, split=split)
+    return seed, film
