@@ -110,7 +110,7 @@ def renderer_sheet(stage: RendererStage, arguments: argparse.Namespace) -> None:
     pick = torch.arange(2, latents.shape[2] * stage.grid.temporal_compression, stage.grid.temporal_compression)
 
     def seen(x: Tensor) -> Tensor:
-        return stage.autoencoder.decode(x).clamp(-1, 1)[:, :, pick]
+        return stage.autoencoder.decode_coarse(x).clamp(-1, 1)[:, :, pick]
 
     rows = [[row] for row in seen(latents)]
     for mode in RENDERER_EXAMPLES:
@@ -131,7 +131,7 @@ def renderer_sheet(stage: RendererStage, arguments: argparse.Namespace) -> None:
 
 def seen_anchors(stage: RendererStage, anchors: Tensor, columns: int) -> Tensor:
     """Anchors [C, A, H, W] as pictures [3, columns, H, W], the rest marked."""
-    pictures = [stage.autoencoder.decode(a[None, :, None])[0, :, :1].clamp(-1, 1) for a in anchors.unbind(1)]
+    pictures = [stage.autoencoder.decode_coarse(a[None, :, None])[0, :, :1].clamp(-1, 1) for a in anchors.unbind(1)]
     row = torch.cat(pictures, 1)
     blank = MARK.reshape(3, 1, 1, 1).expand(-1, columns - row.shape[1], *row.shape[2:])
     return torch.cat((row, blank), 1)

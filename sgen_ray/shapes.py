@@ -7,13 +7,16 @@ one semantic step covers `semantic_stride` latent frames. All conversions live h
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Sizes of everything a model makes; pixel sizes in pixels, times in frames of the named grid."""
+    """Sizes of everything a model makes; pixel sizes in pixels, times in frames of the named grid.
+
+    detail: how much finer the decoder draws, in size and in rate, than what the encoders see and the latents hold.
+    """
 
     width: int
     height: int
@@ -26,12 +29,25 @@ class Grid:
     temporal_compression: int = 4
     semantic_stride: int = 2
     attention_span: int = 8
+    detail: int = 1
 
     def __post_init__(self) -> None:
         if self.width % self.spatial_compression or self.height % self.spatial_compression:
             raise ValueError(f"grid {self.width}x{self.height} is no multiple of {self.spatial_compression}")
+        finer = (self.spatial_compression, self.temporal_compression, self.fps)
+        if self.detail < 1 or any(value % self.detail for value in finer):
+            raise ValueError(f"compression {finer[:2]} and {self.fps} frames a second are no multiples of {self.detail}")
         if self.attention_span % 2:
             raise ValueError(f"attention_span must be even, not {self.attention_span}")
+
+    @property
+    def coarse(self) -> Grid:
+        """The same grid as the encoders see it, without the detail that the decoder adds."""
+        k = self.detail
+        return replace(
+            self, width=self.width // k, height=self.height // k, fps=self.fps // k, detail=1,
+            spatial_compression=self.spatial_compression // k, temporal_compression=self.temporal_compression // k,
+        )  # fmt: skip
 
     @property
     def latent_height(self) -> int:

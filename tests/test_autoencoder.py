@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sgen_ray.models.autoencoder import TinyAutoencoder
+from sgen_ray.models.autoencoder import TinyAutoencoder, coarse
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +31,47 @@ def test_runs_with_halo_decode_exactly(model: TinyAutoencoder) -> None:
         torch.testing.assert_close(shown, whole[:, :, 4 * start : 4 * stop], atol=1e-6, rtol=1e-6)
     cut = model.decode(latents[:, :, 4:])
     assert (cut[:, :, :4] - whole[:, :, 16:20]).abs().max() > 1e-4  # without its halo a run differs
+
+
+@pytest.fixture(scope="module")
+def fine() -> TinyAutoencoder:
+    """The same at twice the size and rate, with a network that adds something to straight lines."""
+    torch.manual_seed(0)
+    model = TinyAutoencoder(6, 8, 16, (8, 6, 6), detail=2, finish_channels=4).eval().requires_grad_(False)
+    for p in (*model.mend.parameters(), *model.finish.parameters()):
+        torch.nn.init.normal_(p, std=0.1)
+    return model
+
+
+def test_detail_decodes_exactly_by_runs_too(fine: TinyAutoencoder) -> None:
+    latents = torch.randn(1, 6, 9, 2, 3)
+    whole, (before, after) = fine.decode(latents), fine.halo
+    assert whole.shape == (1, 3, 72, 32, 48)
+    for start, stop in ((0, 3), (3, 6), (6, 9)):
+        first, last = max(0, start - before), min(9, stop + after)
+        shown = fine.decode(latents[:, :, first:last])[:, :, 8 * (start - first) : 8 * (stop - first)]
+        torch.testing.assert_close(shown, whole[:, :, 8 * start : 8 * stop], atol=1e-6, rtol=1e-6)
+
+
+def test_detail_begins_as_straight_lines_between_pixels_and_frames() -> None:
+    torch.manual_seed(1)
+    model = TinyAutoencoder(6, 8, 16, (8, 6, 6), detail=2).requires_grad_(False)
+    latents = torch.randn(1, 6, 4, 2, 3)
+    small, large = model.decode_coarse(latents), model.decode(latents)
+    assert small.shape == (1, 3, 16, 16, 24)
+    wider = torch.nn.functional.interpolate(small[0].transpose(0, 1), scale_factor=2, mode="bilinear")
+    torch.testing.assert_close(large[0, :, ::2].transpose(0, 1), wider, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(large[0, :, 1:-1:2].transpose(0, 1), (wider[:-1] + wider[1:]) / 2, atol=1e-5, rtol=1e-5)
+
+
+def test_latents_hold_every_second_frame_at_half_the_size(fine: TinyAutoencoder) -> None:
+    clip = pictures(1, 17)
+    seen = coarse(clip, 2)
+    assert seen.shape == (1, 3, 9, 8, 12)
+    torch.testing.assert_close(seen[0, :, 3, 2, 5], clip[0, :, 6, 4:6, 10:12].mean((1, 2)))
+    clip = pictures(1, 17).repeat(1, 1, 1, 2, 2)
+    assert torch.equal(fine.encode(clip), fine.encode_coarse(coarse(clip, 2)))
+    assert coarse(clip, 1) is clip
 
 
 def test_encoder_is_affine(model: TinyAutoencoder) -> None:
@@ -75,5 +116,5 @@ def test_a_fresh_decoder_is_the_transposed_encoder() -> None:
 
 
 def test_other_compressions_are_refused() -> None:
-    with pytest.raises(ValueError, match="spatial_compression 8"):
+    with pytest.raises(ValueError, match="spatial_compression 8 times"):
         TinyAutoencoder(spatial_compression=16)

@@ -76,10 +76,11 @@ def test_a_pan_and_a_zoom_are_measured_to_a_fraction_of_a_pixel(shift: float, gr
 
 
 def test_frames_of_a_step_lie_evenly_in_it() -> None:
-    grid = nano().grid  # eight pixel frames a step
+    grid = nano().grid.coarse  # eight pixel frames a step
     steps = torch.tensor([[0, 3]])
     assert (step_times(steps, grid, 2) * grid.fps).tolist() == [[[2, 6], [26, 30]]]
     assert (step_times(steps, grid, 4) * grid.fps).tolist() == [[[1, 3, 5, 7], [25, 27, 29, 31]]]
+    assert torch.equal(step_times(steps, nano().grid, 4), step_times(steps, grid, 4))  # at any detail
 
 
 def test_preview_has_eight_pixels_a_token() -> None:

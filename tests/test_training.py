@@ -334,6 +334,7 @@ def test_shipped_recipes_fit_together(name: str) -> None:
     assert recipe.clip % grid.unit == 0
     assert recipe.renderer["semantic_channels"] == grid.semantic_channels == recipe.planner["in_channels"]
     assert recipe.semantic_encoder["feature_channels"] == recipe.compressor["feature_channels"]
-    assert (grid.semantic_height, grid.semantic_width) == (grid.height // 32, grid.width // 32)
+    seen = grid.coarse
+    assert (grid.semantic_height, grid.semantic_width) == (seen.height // 32, seen.width // 32)
     for schedule in recipe.schedules.values():
         assert not schedule.replay or schedule.replay % (schedule.block or schedule.fresh) == 0

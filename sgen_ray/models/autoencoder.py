@@ -4,6 +4,9 @@ The encoder is a principal component analysis of 4x8x8 pixel blocks: linear, wit
 training. The decoder is the transposed projection, mended by a network that sees it at half the size: the four frames
 of a block and the nearest frame of either neighbour, beside features of the latents themselves. Two temporal
 convolutions of three taps give it an exact halo of two latent frames, so any run of frames decodes by itself.
+
+Latents may be of coarse frames, `detail` times smaller and fewer than those that are decoded: a last network then draws
+what lies between their pixels and between their frames, as in sub-pixel convolution (Shi et al., arXiv 1609.05158).
 """
 
 from __future__ import annotations
@@ -52,8 +55,33 @@ class Upsample(nn.Module):
         return functional.pixel_shuffle(self.conv(functional.silu(x)), 2)
 
 
+class Finish(nn.Module):
+    """Coarse frames of a block with their two neighbours to `detail` times as many, `detail` times as large."""
+
+    def __init__(self, frames: int, width: int, detail: int) -> None:
+        super().__init__()
+        self.frames, self.detail = frames, detail
+        last = nn.Conv2d(width, 3 * frames * detail**3, 3, padding=1)
+        self.net = nn.Sequential(
+            nn.Conv2d(3 * (frames + 2), width, 3, padding=1), ResidualBlock(width), nn.SiLU(), last
+        )
+        keep_scale(self)
+        zero(last)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, F + 2, 3, h, w] -> [N, F k, 3, h k, w k] for detail k: straight lines between pixels and frames, and
+        what they leave out."""
+        k = self.detail
+        here, following = x[:, 1:-1, None], x[:, 2:, None]
+        part = (torch.arange(k, device=x.device) / k).to(x.dtype).reshape(1, 1, k, 1, 1, 1)
+        between = (here + part * (following - here)).flatten(1, 2).flatten(1, 2)
+        straight = functional.interpolate(between, scale_factor=k, mode="bilinear", align_corners=False)
+        drawn = functional.pixel_shuffle(self.net(x.flatten(1, 2)), k)
+        return (straight + drawn).unflatten(1, (-1, 3))
+
+
 class TinyAutoencoder(ModelMixin, ConfigMixin):
-    """Frames [B, 3, T, H, W] in -1..1 <-> latents [B, C, T / 4, H / 8, W / 8] of about unit size."""
+    """Frames [B, 3, T, H, W] in -1..1 <-> latents [B, C, T / 4, H / 8, W / 8] of about unit size, by default."""
 
     @register_to_config
     def __init__(
@@ -62,12 +90,16 @@ class TinyAutoencoder(ModelMixin, ConfigMixin):
         temporal_compression: int = 4,
         spatial_compression: int = 8,
         channels: tuple[int, int, int] = (96, 12, 40),
+        detail: int = 1,
+        finish_channels: int = 32,
     ) -> None:
-        """channels: of the latents' features, of what is carried over from them, and of the mending network."""
+        """channels: of the latents' features, of what is carried over from them, and of the mending network.
+        detail: see `shapes.Grid`; finish_channels: those of the network that draws it."""
         super().__init__()
-        if spatial_compression != 8:
-            raise ValueError("TinyAutoencoder decodes at spatial_compression 8")
-        block = (temporal_compression, spatial_compression, spatial_compression)
+        if spatial_compression != 8 * detail:
+            raise ValueError("TinyAutoencoder decodes at spatial_compression 8 times its detail")
+        frames = temporal_compression // detail
+        block = (frames, spatial_compression // detail, spatial_compression // detail)
         self.encoder = nn.Conv3d(3, latent_channels, block, block, bias=False)
         self.register_buffer("mean", torch.zeros(latent_channels))
         self.register_buffer("scale", torch.ones(latent_channels))
@@ -76,7 +108,7 @@ class TinyAutoencoder(ModelMixin, ConfigMixin):
         self.mix = TemporalConv(latent_channels, wide, 3)
         self.mix2 = TemporalConv(wide, wide, 1)
         self.carry = nn.Conv2d(wide, 16 * carried, 1)
-        seen, last = 12 * (temporal_compression + 2), nn.Conv2d(inner, 12 * temporal_compression, 3, padding=1)
+        seen, last = 12 * (frames + 2), nn.Conv2d(inner, 12 * frames, 3, padding=1)
         self.mend = nn.Sequential(
             nn.Conv2d(seen + carried, inner, 3, padding=1),
             *(ResidualBlock(inner) for _ in range(MENDING_BLOCKS)),
@@ -84,6 +116,7 @@ class TinyAutoencoder(ModelMixin, ConfigMixin):
         )  # fmt: skip
         keep_scale(self)
         zero(last)
+        self.finish = Finish(frames, finish_channels, detail) if detail > 1 else None
 
     @property
     def halo(self) -> tuple[int, int]:
@@ -91,34 +124,48 @@ class TinyAutoencoder(ModelMixin, ConfigMixin):
 
     def encode(self, frames: Tensor) -> Tensor:
         """Latents; a last incomplete block of frames is filled by repeating the last frame."""
-        missing = -frames.shape[2] % self.config.temporal_compression
+        return self.encode_coarse(coarse(frames, self.config.detail))
+
+    def encode_coarse(self, frames: Tensor) -> Tensor:
+        """Latents of frames as the encoders see them [B, 3, T / k, H / k, W / k], for detail k."""
+        missing = -frames.shape[2] % self.encoder.stride[0]
         if missing:
             frames = torch.cat((frames, frames[:, :, -1:].expand(-1, -1, missing, -1, -1)), 2)
         return (self.encoder(frames) - _channels(self.mean)) * _channels(self.scale)
 
     def decode(self, latents: Tensor) -> Tensor:
         """Frames [B, 3, 4 T, H, W]; exact away from cut edges by `halo`."""
-        block, linear = self.config.temporal_compression, self.decode_linear(latents)
+        frames, linear = self._mended(latents)
+        if self.finish is None:
+            return frames
+        x = _beside(_blocks(frames, self.encoder.stride[0]), _blocks(linear, self.encoder.stride[0]))
+        return self.finish(x.flatten(0, 1)).unflatten(0, x.shape[:2]).flatten(1, 2).transpose(1, 2)
+
+    def decode_coarse(self, latents: Tensor) -> Tensor:
+        """Frames without the last detail."""
+        return self._mended(latents)[0]
+
+    def _mended(self, latents: Tensor) -> tuple[Tensor, Tensor]:
+        """Coarse frames [B, 3, T, h, w], and those of the transposed projection alone."""
+        linear = self.decode_linear(latents)
         x = self.mix(latents)
         x = x + self.mix2(functional.silu(x))
         carried = functional.pixel_shuffle(self.carry(functional.silu(_frames(x))), 4)
         # Frames at half the size, block by block: [B, T, block, 12, H / 2, W / 2].
-        half = functional.pixel_unshuffle(linear.transpose(1, 2), 2).unflatten(1, (-1, block))
-        before = torch.cat((half[:, :1, :1], half[:, :-1, -1:]), 1)
-        after = torch.cat((half[:, 1:, :1], half[:, -1:, -1:]), 1)
-        seen = torch.cat((before, half, after), 2).flatten(2, 3).flatten(0, 1)
+        half = functional.pixel_unshuffle(linear.transpose(1, 2), 2).unflatten(1, (-1, self.encoder.stride[0]))
+        seen = _beside(half, half).flatten(2, 3).flatten(0, 1)
         mended = self.mend(torch.cat((seen, carried), 1)).reshape(half.shape)
-        return linear + functional.pixel_shuffle(mended.flatten(1, 2), 2).transpose(1, 2)
+        return linear + functional.pixel_shuffle(mended.flatten(1, 2), 2).transpose(1, 2), linear
 
     def decode_linear(self, latents: Tensor) -> Tensor:
-        """Frames by the transposed projection alone."""
+        """Coarse frames by the transposed projection alone."""
         weight = self.encoder.weight
         components = latents / _channels(self.scale) + _channels(self.mean)
         return functional.conv_transpose3d(components, weight, stride=weight.shape[2:])
 
     @torch.no_grad()
     def fit_encoder(self, frames: Tensor) -> float:
-        """Set the encoder to the leading principal components of frames [B, 3, T, H, W]; returns the variance kept.
+        """Set the encoder to the leading principal components of coarse frames [B, 3, T, h, w]; returns the variance kept.
 
         Latents are divided by the square root of their deviation, then by one global factor, so that strong components
         stay stronger than weak ones.
@@ -143,6 +190,26 @@ class TinyAutoencoder(ModelMixin, ConfigMixin):
         self.scale.copy_(scale)
         self.sigma_data.copy_(deviation * scale)
         return float(values.flip(0)[:count].sum() / values.sum())
+
+
+def coarse(frames: Tensor, detail: int) -> Tensor:
+    """Frames [..., T, H, W] as the encoders see them: every `detail`-th, averaged over squares of pixels."""
+    if detail == 1:
+        return frames
+    kept = frames[..., ::detail, :, :]
+    return functional.avg_pool2d(kept.flatten(0, -3).unsqueeze(1), detail).squeeze(1).unflatten(0, kept.shape[:-2])
+
+
+def _blocks(x: Tensor, frames: int) -> Tensor:
+    """[B, 3, T F, H, W] -> [B, T, F, 3, H, W]."""
+    return x.transpose(1, 2).unflatten(1, (-1, frames))
+
+
+def _beside(x: Tensor, neighbours: Tensor) -> Tensor:
+    """Blocks [B, T, F, ...] with the nearest frame of either neighbour, [B, T, F + 2, ...]; the film's ends repeat."""
+    before = torch.cat((neighbours[:, :1, :1], neighbours[:, :-1, -1:]), 1)
+    after = torch.cat((neighbours[:, 1:, :1], neighbours[:, -1:, -1:]), 1)
+    return torch.cat((before, x, after), 2)
 
 
 def _frames(x: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sgen_ray import world
-from sgen_ray.models.autoencoder import TinyAutoencoder
+from sgen_ray.models.autoencoder import TinyAutoencoder, coarse
 from sgen_ray.models.parts import save_part
 from sgen_ray.training.data import frames_at, seeds
 from sgen_ray.training.recipes import Recipe
@@ -41,7 +41,7 @@ class AutoencoderStage:
     def prepare(self) -> None:
         """Fit the encoder to a few hundred clips of the world; part of a fresh run's first second."""
         batches = [self.draw(10_000 + i, 32)["frames"].float() for i in range(FIT_BATCHES)]
-        self.model.fit_encoder(torch.cat(batches) / 127.5 - 1)
+        self.model.fit_encoder(torch.cat([coarse(frames, self.grid.detail) for frames in batches]) / 127.5 - 1)
 
     def draw(self, seed: int, count: int, split: str = "train") -> Items:
         films = [world.sample_film(s, 12, split=split) for s in seeds(seed, count)]
@@ -77,16 +77,17 @@ class AutoencoderStage:
 
     def evaluate(self) -> dict[str, float]:
         frames = self.draw(1, 16, "heldout")["frames"].float() / 127.5 - 1
-        latents = self.model.encode(frames)
-        return {
-            name: psnr(functional.mse_loss(decode(latents).clamp(-1, 1), frames).item())
-            for name, decode in (("psnr", self.model.decode), ("psnr_linear", self.model.decode_linear))
-        }
+        latents, seen = self.model.encode(frames), coarse(frames, self.grid.detail)
+        figures = {"psnr": psnr(functional.mse_loss(self.model.decode(latents).clamp(-1, 1), frames).item())}
+        for name, decode in (("coarse", self.model.decode_coarse), ("linear", self.model.decode_linear)):
+            figures[f"psnr_{name}"] = psnr(functional.mse_loss(decode(latents).clamp(-1, 1), seen).item())
+        return figures
 
     def sheet(self, path: Path) -> None:
         frames = self.draw(2, 8, "heldout")["frames"].float() / 127.5 - 1
         out = self.model.decode(self.model.encode(frames))
-        save_rows(path, [x for pair in zip(frames[:, :, ::4], out[:, :, ::4], strict=True) for x in pair])
+        step = self.grid.temporal_compression
+        save_rows(path, [x for pair in zip(frames[:, :, ::step], out[:, :, ::step], strict=True) for x in pair])
 
     def export(self, folder: Path) -> None:
         save_part(folder, "autoencoder", self.model)

@@ -45,6 +45,7 @@ class Clips:
     """Draws clips of `length` latent frames.
 
     Attributes:
+        grid: as the encoders see it (`Grid.coarse`).
         sought: share of training clips that show what `SOUGHT` names instead of whatever comes.
         encode_text: texts to embeddings [N, L, D] and their mask [N, L].
     """
@@ -81,8 +82,8 @@ class Clips:
             texts += [said[min(f + j, len(said) - 1)] for j in range(SHOTS_A_CLIP)]
         text, mask = self.encode_text(texts)
         return {
-            "latents": self.autoencoder.encode(pixels),
-            "anchors": self.autoencoder.encode(anchors),
+            "latents": self.autoencoder.encode_coarse(pixels),
+            "anchors": self.autoencoder.encode_coarse(anchors),
             "anchor_times": ((anchor_start - start[:, None]) / self._latent).round().to(self.device),
             "anchor_shot": (shot[:, clip // 2, None] - first).expand(-1, ANCHORS).clone().to(self.device),
             "features": self.encoder(sampled.flatten(0, 1)).unflatten(0, (count, -1)),

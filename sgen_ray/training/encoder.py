@@ -59,7 +59,7 @@ class EncoderStage:
     name = "encoder"
 
     def __init__(self, recipe: Recipe, folder: Path, device: str) -> None:
-        self.recipe, self.grid, self.device = recipe, recipe.grid, torch.device(device)
+        self.recipe, self.grid, self.device = recipe, recipe.grid.coarse, torch.device(device)
         self.tokenizer = word_tokenizer(world.words(), recipe.text_length)
         text = tiny_text_encoder(len(self.tokenizer), **recipe.text)
         width = recipe.text["width"]
@@ -228,7 +228,7 @@ class EncoderStage:
         save_part(folder, "tokenizer", self.tokenizer)
         facts = {"name": self.recipe.name, "recipe": self.recipe.name, "max_seconds": self.recipe.max_seconds,
                  "known": {k: list(v) for k, v in world.ATTRIBUTES.items()}}  # fmt: skip
-        save_facts(folder, self.grid, facts)
+        save_facts(folder, self.recipe.grid, facts)
 
 
 @torch.no_grad()

@@ -34,7 +34,7 @@ class PlannerStage:
     name = "planner"
 
     def __init__(self, recipe: Recipe, folder: Path, device: str) -> None:
-        self.recipe, self.grid, self.device = recipe, recipe.grid, torch.device(device)
+        self.recipe, self.grid, self.device = recipe, recipe.grid.coarse, torch.device(device)
         self.encoder, self.compressor = (
             load_part(folder, "semantic_encoder", device),
             load_part(folder, "compressor", device),

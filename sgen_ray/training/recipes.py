@@ -57,10 +57,11 @@ class Recipe:
 
 
 def nano() -> Recipe:
-    """128x64 at 8 fps, about 4 million weights in all."""
+    """256x128 at 16 fps, drawn from latents of 128x64 at 8 fps; about 4 million weights in all."""
     grid = Grid(
-        width=128, height=64, fps=8, latent_channels=32, semantic_channels=8, semantic_height=2, semantic_width=4
-    )
+        width=256, height=128, fps=16, latent_channels=32, semantic_channels=8, semantic_height=2, semantic_width=4,
+        spatial_compression=16, temporal_compression=8, detail=2,
+    )  # fmt: skip
     return Recipe(
         name="nano",
         grid=grid,
@@ -73,8 +74,14 @@ def nano() -> Recipe:
             "camera_scales": (1, 2, 4),
         },
         compressor={"feature_channels": 64, "semantic_channels": 8, "hidden": 96},
-        preview={"semantic_channels": 8, "width": 32},
-        autoencoder={"latent_channels": 32, "channels": (96, 12, 40)},
+        preview={"semantic_channels": 8, "width": 20},
+        autoencoder={
+            "latent_channels": 32,
+            "channels": (96, 12, 40),
+            "temporal_compression": 8,
+            "spatial_compression": 16,
+            "detail": 2,
+        },
         renderer=_renderer(grid, heads=3, head=48, layers=6, ffn=400, text=96, refiner=40)
         | {"sampling_temperature": 1.0, "plan_guidance": 2.5},
         planner=_planner(grid, heads=4, head=32, layers=5, ffn=224, text=96),

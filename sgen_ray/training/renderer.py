@@ -42,7 +42,7 @@ class RendererStage:
     name = "renderer"
 
     def __init__(self, recipe: Recipe, folder: Path, device: str) -> None:
-        self.recipe, self.grid, self.device = recipe, recipe.grid, torch.device(device)
+        self.recipe, self.grid, self.device = recipe, recipe.grid.coarse, torch.device(device)
         self.autoencoder = load_part(folder, "autoencoder", device)
         encoder = load_part(folder, "semantic_encoder", device)
         self.text_encoder, self.tokenizer = load_part(folder, "text_encoder", device), load_part(folder, "tokenizer")
@@ -203,7 +203,7 @@ class RendererStage:
         painted = sample(self.flow, self.network.given(c), noise, 8, config.sampling_shift)
         for truth, ours in zip(items["latents"], painted, strict=True):
             for latents in (truth, ours):
-                rows.append(self.autoencoder.decode(latents[None])[0, :, 2::6].clamp(-1, 1))
+                rows.append(self.autoencoder.decode_coarse(latents[None])[0, :, 2::6].clamp(-1, 1))
         save_rows(path, rows)
 
     def export(self, folder: Path) -> None:
