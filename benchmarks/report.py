@@ -126,6 +126,7 @@ def speed(record: Figures) -> list[str]:
     return [*_table(columns, rows), "", note, "",
             _goal("seconds after load", usual["after_load"], goals["seconds_after_load"], most=True, show=_number),
             _goal("windows a second, two renderers over one", f["speedup"]["median"], goals["speedup"], show=_number),
+            *(_goal(f"native {name}", f["native"][name], goals[name], show=_number) for name in f["native"]),
     ]  # fmt: skip
 
 
