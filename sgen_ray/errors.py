@@ -2,6 +2,7 @@
 
 SgenError                      exit code 2 at the command line, no traceback
 ├── RequestError               the request cannot be made: prompt, seconds, size, shots
+│   └── PictureError           the picture that it comes with cannot be read
 ├── ModelError                 a model is unknown, corrupt, truncated or does not fit
 ├── PlanError                  a plan file is corrupt, truncated or made by another model
 ├── OutputError                the film cannot be written: no permission, no space
@@ -21,6 +22,10 @@ class SgenError(ValueError):
 
 class RequestError(SgenError):
     """The request cannot be made as written."""
+
+
+class PictureError(RequestError):
+    """A picture is missing, too large, broken or of another format."""
 
 
 class ModelError(SgenError):

@@ -231,7 +231,7 @@ def test_a_film_begins_with_a_picture(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_picture_that_is_none_is_refused(client: TestClient) -> None:
     form = {"prompt": "a"}
     told = error(client.post("/v1/videos", data=form, files={"input_reference": b"GIF89a" + bytes(100)}))
-    assert told["code"] == "invalid_value" and "picture" in told["message"]
+    assert told["code"] == "invalid_value" and "picture" in told["message"] and told["param"] == "input_reference"
     error(client.post("/v1/videos", data=form, files={"prompt": b"a file"}))
 
 

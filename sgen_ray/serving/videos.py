@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Header, Query, Response
 
 from sgen_ray.client import schema
 from sgen_ray.engine.config import EngineConfig
+from sgen_ray.errors import PictureError
 from sgen_ray.jobs.records import Job, JobKind, is_job
 from sgen_ray.jobs.states import JobState
 from sgen_ray.orders import Order, edit_order, extend_order, place_order, plan_of_job, rewritten_order
@@ -61,10 +62,14 @@ def create(
     wishes = body.model_dump(
         exclude_none=True, exclude={"prompt", "shots", "model", "seconds", "approve", "input_reference"}
     )
-    order = place_order(
-        _said(body.prompt, service, caller), shots=_shots(body.shots, service, caller),
-        model=service.model(body.model), seconds=_seconds(body.seconds), picture=picture, **_limits(service), **wishes,
-    )  # fmt: skip
+    try:
+        order = place_order(
+            _said(body.prompt, service, caller), shots=_shots(body.shots, service, caller),
+            model=service.model(body.model), seconds=_seconds(body.seconds), picture=picture, **_limits(service),
+            **wishes,
+        )  # fmt: skip
+    except PictureError as error:
+        raise Problem(400, str(error), code="invalid_value", param="input_reference") from error
     return _submitted(order, service, caller, response, key, approve=body.approve)
 
 
