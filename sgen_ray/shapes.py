@@ -36,7 +36,9 @@ class Grid:
             raise ValueError(f"grid {self.width}x{self.height} is no multiple of {self.spatial_compression}")
         finer = (self.spatial_compression, self.temporal_compression, self.fps)
         if self.detail < 1 or any(value % self.detail for value in finer):
-            raise ValueError(f"compression {finer[:2]} and {self.fps} frames a second are no multiples of {self.detail}")
+            raise ValueError(
+                f"compression {finer[:2]} and {self.fps} frames a second are no multiples of {self.detail}"
+            )
         if self.attention_span % 2:
             raise ValueError(f"attention_span must be even, not {self.attention_span}")
 

@@ -223,20 +223,6 @@ def test_a_renderer_from_before_the_null_text_was_kept_goes_on(model: Path, tmp_
     assert all(torch.equal(now[name], value) for name, value in older.trained["renderer"].state_dict().items())
 
 
-def test_sought_clips_show_what_is_rare(model: Path) -> None:
-    plain, sought = (STAGES["renderer"](replace(micro(), sought=share), model, "cpu") for share in (0.0, 1.0))
-    seen = []
-    for stage in (plain, sought):
-        shown = []
-        for seed in range(6):
-            _, films, start = stage.clips._choose(seed, 8, "train", torch.Generator().manual_seed(seed))
-            shown += [film.shots[film.shot_at(float(s) + 2)] for film, s in zip(films, start, strict=True)]
-        seen.append(sum(s.camera.startswith("pan") or s.camera == "zoom in" or s.action == "running" for s in shown))
-    assert seen[0] < 30 and seen[1] == 48
-    held_out = [stage.draw(3, 4, "heldout")["latents"] for stage in (plain, sought)]
-    assert torch.equal(*held_out)
-
-
 def test_another_batch_size_is_refused(tmp_path: Path) -> None:
     Trainer(Counting(), Schedule(steps=1, batch=1), tmp_path).save()
     with pytest.raises(RequestError, match="another batch size"):

@@ -165,7 +165,9 @@ class TinyAutoencoder(ModelMixin, ConfigMixin):
 
     @torch.no_grad()
     def fit_encoder(self, frames: Tensor) -> float:
-        """Set the encoder to the leading principal components of coarse frames [B, 3, T, h, w]; returns the variance kept.
+        """Set the encoder to the leading principal components of coarse frames [B, 3, T, h, w].
+
+        Returns the share of the variance that they keep.
 
         Latents are divided by the square root of their deviation, then by one global factor, so that strong components
         stay stronger than weak ones.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,11 @@ def save_part(folder: Path, name: str, part: Any) -> None:
     where = folder / name
     where.mkdir(parents=True, exist_ok=True)
     part.save_pretrained(where)
+    config = where / "config.json"
+    if config.exists():  # diffusers notes where a part was loaded from, which is nobody else's business
+        facts = json.loads(config.read_text())
+        facts.pop("_name_or_path", None)
+        config.write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n")
     # safetensors keeps weights from everybody but their writer: of no use on a volume that others read.
     mode = next(where.glob("*config.json")).stat().st_mode
     for path in where.iterdir():

@@ -14,30 +14,11 @@ from sgen_ray.models.semantic import SemanticEncoder
 from sgen_ray.shapes import Grid
 from sgen_ray.training.data import cut_times, frames_at, seeds, shots_of, step_times, subject_cover
 from sgen_ray.training.replay import Items
-from sgen_ray.world import Film, Scene
+from sgen_ray.world import Film
 
 SECONDS = (8, 16, 60)
 """Lengths of the films that clips are taken from."""
 ANCHORS, SHOTS_A_CLIP = 4, 3
-
-Wanted = Callable[[Scene], bool]
-
-
-def _pan(shot: Scene) -> bool:
-    return shot.camera.startswith("pan")
-
-
-def _zoom(shot: Scene) -> bool:
-    return shot.camera == "zoom in"
-
-
-def _run(shot: Scene) -> bool:
-    return shot.action == "running"
-
-
-SOUGHT: tuple[Wanted, ...] = (_pan, _pan, _pan, _run, _run, _run, _zoom, _zoom)
-"""What clips of a sought share show, in turn. The world has a pan in an eighth of its time and runs in a twelfth; both
-are learned last, as little of the picture tells them from a still one and from a walk."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +27,11 @@ class Clips:
 
     Attributes:
         grid: as the encoders see it (`Grid.coarse`).
-        sought: share of training clips that show what `SOUGHT` names instead of whatever comes.
         encode_text: texts to embeddings [N, L, D] and their mask [N, L].
     """
 
     grid: Grid
     length: int
-    sought: float
     autoencoder: TinyAutoencoder
     encoder: SemanticEncoder
     encode_text: Callable[[list[str]], tuple[Tensor, Tensor]]
@@ -107,19 +86,7 @@ class Clips:
         room = torch.tensor([(n - self.length * self._latent) // unit + 1 for n in lengths])
         start = (torch.rand(count, generator=generator) * room).floor() * unit
         films = [world.sample_film(s, length, split=split) for s, length in zip(own, lengths, strict=True)]
-        if split == "train" and self.sought:
-            apart = torch.Generator().manual_seed(seed + 1)  # what is not sought stays as it would be without
-            turn = torch.rand(count, generator=apart) / self.sought * len(SOUGHT)
-            for i in (turn < len(SOUGHT)).nonzero().flatten().tolist():
-                wanted = SOUGHT[int(turn[i])]
-                own[i], films[i] = _film(own[i], lengths[i], split, wanted)
-                places = unit * torch.arange(int(room[i]))[torch.randperm(int(room[i]), generator=apart)]
-                start[i] = next((s for s in places if self._shows(films[i], float(s), wanted)), start[i])
         return own, films, start
-
-    def _shows(self, film: Film, start: float, wanted: Wanted) -> bool:
-        """Whether the middle of the clip that begins at `start` shows it."""
-        return wanted(film.shots[film.shot_at(start + self.length * self._latent / 2)])
 
     def _anchors(self, films: Sequence[Film], shots: list[int], generator: torch.Generator) -> Tensor:
         """When `ANCHORS` latent frames of each film's shot begin, [N, ANCHORS] seconds."""
@@ -129,12 +96,3 @@ class Clips:
             inside = int((cuts[k + 1] - cuts[k]) / self._latent)
             start[i] = cuts[k] + torch.randint(inside, (ANCHORS,), generator=generator) * self._latent
         return start
-
-
-def _film(seed: int, seconds: float, split: str, wanted: Wanted) -> tuple[int, Film]:
-    """The film of `seed`, or of the next seed whose film has a wanted shot."""
-    film = world.sample_film(seed, seconds, split=split)
-    while not any(map(wanted, film.shots)):
-        seed += 1
-        film = world.sample_film(seed, seconds, split=split)
-    return seed, film

@@ -30,8 +30,6 @@ class Recipe:
     text_length: int = 32
     clip: int = 8
     """Latent frames of a renderer's training clip."""
-    sought: float = 0.0
-    """Share of the renderer's clips that show what is rare and hard to paint (`training.clips.SOUGHT`)."""
     short_steps: int = 0
     """Renderer steps at first on half clips, most of them with nothing held: what things look like is learned from many
     scenes, how they move from longer ones."""
@@ -83,11 +81,13 @@ def nano() -> Recipe:
             "detail": 2,
         },
         renderer=_renderer(grid, heads=3, head=48, layers=6, ffn=400, text=96, refiner=40)
-        | {"sampling_temperature": 1.0, "plan_guidance": 2.5},
+        | {"sampling_temperature": 1.0, "sampling_shift": 6.0, "plan_guidance": 3.0},
         planner=_planner(grid, heads=4, head=32, layers=5, ffn=224, text=96),
         schedules={
             "encoder": Schedule(steps=1200, batch=24, learning_rate=1.5e-3, replay=3072, fresh=8),
-            "autoencoder": Schedule(steps=12000, batch=2, learning_rate=6e-4, replay=512, fresh=1),
+            "autoencoder": Schedule(
+                steps=12000, batch=2, learning_rate=6e-4, decay=0.4, replay=256, fresh=1, ahead=64, block=4
+            ),
             "renderer": Schedule(
                 steps=11300,
                 batch=16,

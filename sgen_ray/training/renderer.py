@@ -50,9 +50,7 @@ class RendererStage:
         self.flow = Flow(self.autoencoder.sigma_data.clone())
         self.trained = nn.ModuleDict({"renderer": RendererDiT(**recipe.renderer), "compressor": compressor})
         self.trained.to(self.device)
-        self.clips = Clips(
-            self.grid, recipe.clip, recipe.sought, self.autoencoder, encoder, self._encode_text, self.device
-        )
+        self.clips = Clips(self.grid, recipe.clip, self.autoencoder, encoder, self._encode_text, self.device)
         self.null_text = self._encode_text([""])[0][0]
         if count := self.network.config.null_tokens:
             self.network.null_text.copy_(self.null_text[:count])
