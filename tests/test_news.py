@@ -1,11 +1,14 @@
 """The board of what passes by, as an actor that whoever reads makes, and that may die."""
 
+import sys
 import time
+from types import ModuleType
 
 import pytest
 
 from sgen_ray.client.schema import Event
 from sgen_ray.engine.news import NAME, News
+from sgen_ray.engine.ray_calls import on_ray
 
 NAMESPACE = "test-news"
 
@@ -55,3 +58,8 @@ def test_a_board_is_there_where_somebody_reads_and_is_made_again(monkeypatch: py
         assert News("another").newest([]) == {}
     finally:
         ray.kill(ray.get_actor(NAME, namespace=NAMESPACE))
+
+
+def test_a_ray_that_another_thread_is_still_importing_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", ModuleType("ray"))
+    assert not on_ray()

@@ -12,7 +12,9 @@ from sgen_ray.errors import Cancelled, EngineError
 
 def on_ray() -> bool:
     """Whether this process is connected to a Ray cluster. Ray is not imported for that."""
-    return "ray" in sys.modules and bool(sys.modules["ray"].is_initialized())
+    # Another thread may be half-way through importing it.
+    asked = getattr(sys.modules.get("ray"), "is_initialized", None)
+    return asked is not None and bool(asked())
 
 
 def canceled() -> bool:
