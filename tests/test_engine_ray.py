@@ -124,7 +124,7 @@ def test_sigkill_of_a_renderer_changes_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("ray_cluster")
 def test_sigkill_of_the_stitcher_changes_nothing(tmp_path: Path) -> None:
-    factory = ToyFactory(notes(tmp_path), pause=0.05, in_process=False)
+    factory = ToyFactory(notes(tmp_path), pause=0.2, in_process=False)
     events: list[Event] = []
     on_event = killing("Stitcher", lambda event: isinstance(event, SegmentEncoded) and event.done == 2, events)
     video = film(tmp_path / "crashed", factory, on_event=on_event)

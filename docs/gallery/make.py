@@ -27,7 +27,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="nano")
     parser.add_argument("--seconds", type=float, default=8.0, help="of a film of one shot, and of each of several")
-    parser.add_argument("--quality", type=int, default=60, help="of the WebP")
+    parser.add_argument("--quality", type=int, default=45, help="of the WebP")
     parser.add_argument("--only", default="", help="make only films whose prompt holds this text")
     arguments = parser.parse_args()
     factory = load_factory(arguments.model)
