@@ -105,3 +105,4 @@ def test_a_character_from_a_film(client: TestClient, place: Place, tmp_path: Pat
 def test_what_is_neither_picture_nor_film_is_refused(client: TestClient, data: bytes):
     answer = client.post("/v1/videos/characters", data={"name": "a"}, files={"video": data})
     assert answer.status_code == 400 and answer.json()["error"]["message"]
+    assert answer.json()["error"]["param"] == "video"

@@ -29,7 +29,7 @@ from sgen_ray.serving.content import expired, unfinished
 from sgen_ray.serving.openapi import documented
 from sgen_ray.serving.problems import Problem
 from sgen_ray.serving.service import By, Caller, In, Service
-from sgen_ray.serving.uploads import picture_of
+from sgen_ray.serving.uploads import naming_picture, picture_of
 
 if TYPE_CHECKING:
     from sgen_ray.evaluation.judge import Judge
@@ -105,7 +105,8 @@ def _frames(sent: Sent[schema.CreateCharacter], service: Service, caller: Caller
         case _:
             raise Problem(400, "video: send a picture or a film as a file, or the id of a video", param="video")
     if data[4:8] != b"ftyp":
-        return read_picture(data, WIDTH, HEIGHT)[None]
+        with naming_picture("video"):
+            return read_picture(data, WIDTH, HEIGHT)[None]
     with tempfile.NamedTemporaryFile(prefix="sgen-", suffix=".mp4") as kept:
         kept.write(data)
         kept.flush()

@@ -9,11 +9,12 @@ import base64
 import binascii
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sgen_ray.errors import PlanError, SgenError
+from sgen_ray.errors import PictureError, PlanError, SgenError
 from sgen_ray.orders import plan_of_film
 from sgen_ray.serving.problems import Problem
 from sgen_ray.types import Plan
@@ -43,6 +44,15 @@ def picture_of(url: str, name: str) -> bytes:
         return base64.b64decode(found[1])
     except binascii.Error as error:
         raise _refused(name, "the data URL is not base64") from error
+
+
+@contextmanager
+def naming_picture(name: str) -> Iterator[None]:
+    """A picture that cannot be opened in here is answered with a Problem 400 that names its field."""
+    try:
+        yield
+    except PictureError as error:
+        raise Problem(400, str(error), code="invalid_value", param=name) from error
 
 
 def plan_of_upload(data: bytes, store: str, name: str) -> Plan:

@@ -10,7 +10,6 @@ from fastapi import APIRouter, Depends, Header, Query, Response
 
 from sgen_ray.client import schema
 from sgen_ray.engine.config import EngineConfig
-from sgen_ray.errors import PictureError
 from sgen_ray.jobs.records import Job, JobKind, is_job
 from sgen_ray.jobs.states import JobState
 from sgen_ray.orders import Order, edit_order, extend_order, place_order, plan_of_job, rewritten_order
@@ -19,7 +18,7 @@ from sgen_ray.serving.body import Sent, sent
 from sgen_ray.serving.openapi import documented
 from sgen_ray.serving.problems import Problem
 from sgen_ray.serving.service import By, Caller, In, Service
-from sgen_ray.serving.uploads import plan_of_upload, reference
+from sgen_ray.serving.uploads import naming_picture, plan_of_upload, reference
 from sgen_ray.serving.wire import states_of, video_of
 from sgen_ray.types import Plan, Shot
 
@@ -62,14 +61,12 @@ def create(
     wishes = body.model_dump(
         exclude_none=True, exclude={"prompt", "shots", "model", "seconds", "approve", "input_reference"}
     )
-    try:
+    with naming_picture("input_reference"):
         order = place_order(
             _said(body.prompt, service, caller), shots=_shots(body.shots, service, caller),
             model=service.model(body.model), seconds=_seconds(body.seconds), picture=picture, **_limits(service),
             **wishes,
         )  # fmt: skip
-    except PictureError as error:
-        raise Problem(400, str(error), code="invalid_value", param="input_reference") from error
     return _submitted(order, service, caller, response, key, approve=body.approve)
 
 
