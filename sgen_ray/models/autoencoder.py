@@ -60,7 +60,7 @@ class Finish(nn.Module):
 
     def __init__(self, frames: int, width: int, detail: int) -> None:
         super().__init__()
-        self.frames, self.detail = frames, detail
+        self.detail = detail
         last = nn.Conv2d(width, 3 * frames * detail**3, 3, padding=1)
         self.net = nn.Sequential(
             nn.Conv2d(3 * (frames + 2), width, 3, padding=1), ResidualBlock(width), nn.SiLU(), last
@@ -136,26 +136,24 @@ class TinyAutoencoder(ModelMixin, ConfigMixin):
     def decode(self, latents: Tensor) -> Tensor:
         """Frames [B, 3, 4 T, H, W]; exact away from cut edges by `halo`."""
         frames, linear = self._mended(latents)
-        if self.finish is None:
-            return frames
-        x = _beside(_blocks(frames, self.encoder.stride[0]), _blocks(linear, self.encoder.stride[0]))
-        return self.finish(x.flatten(0, 1)).unflatten(0, x.shape[:2]).flatten(1, 2).transpose(1, 2)
+        if self.finish is not None:
+            frames = self.finish(_beside(frames, linear).flatten(0, 1)).unflatten(0, frames.shape[:2])
+        return _film(frames)
 
     def decode_coarse(self, latents: Tensor) -> Tensor:
         """Frames without the last detail."""
-        return self._mended(latents)[0]
+        return _film(self._mended(latents)[0])
 
     def _mended(self, latents: Tensor) -> tuple[Tensor, Tensor]:
-        """Coarse frames [B, 3, T, h, w], and those of the transposed projection alone."""
-        linear = self.decode_linear(latents)
+        """Blocks of coarse frames [B, T, F, 3, h, w], and those of the transposed projection alone."""
+        linear = self.decode_linear(latents).transpose(1, 2).unflatten(1, (-1, self.encoder.stride[0]))
         x = self.mix(latents)
         x = x + self.mix2(functional.silu(x))
         carried = functional.pixel_shuffle(self.carry(functional.silu(_frames(x))), 4)
-        # Frames at half the size, block by block: [B, T, block, 12, H / 2, W / 2].
-        half = functional.pixel_unshuffle(linear.transpose(1, 2), 2).unflatten(1, (-1, self.encoder.stride[0]))
+        half = functional.pixel_unshuffle(linear, 2)
         seen = _beside(half, half).flatten(2, 3).flatten(0, 1)
         mended = self.mend(torch.cat((seen, carried), 1)).reshape(half.shape)
-        return linear + functional.pixel_shuffle(mended.flatten(1, 2), 2).transpose(1, 2), linear
+        return linear + functional.pixel_shuffle(mended, 2), linear
 
     def decode_linear(self, latents: Tensor) -> Tensor:
         """Coarse frames by the transposed projection alone."""
@@ -199,12 +197,12 @@ def coarse(frames: Tensor, detail: int) -> Tensor:
     if detail == 1:
         return frames
     kept = frames[..., ::detail, :, :]
-    return functional.avg_pool2d(kept.flatten(0, -3).unsqueeze(1), detail).squeeze(1).unflatten(0, kept.shape[:-2])
+    return functional.avg_pool2d(kept.flatten(0, -3), detail).unflatten(0, kept.shape[:-2])
 
 
-def _blocks(x: Tensor, frames: int) -> Tensor:
-    """[B, 3, T F, H, W] -> [B, T, F, 3, H, W]."""
-    return x.transpose(1, 2).unflatten(1, (-1, frames))
+def _film(blocks: Tensor) -> Tensor:
+    """[B, T, F, 3, H, W] -> [B, 3, T F, H, W]."""
+    return blocks.flatten(1, 2).transpose(1, 2)
 
 
 def _beside(x: Tensor, neighbours: Tensor) -> Tensor:

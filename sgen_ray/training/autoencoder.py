@@ -40,8 +40,8 @@ class AutoencoderStage:
 
     def prepare(self) -> None:
         """Fit the encoder to a few hundred clips of the world; part of a fresh run's first second."""
-        batches = [self.draw(10_000 + i, 32)["frames"].float() for i in range(FIT_BATCHES)]
-        self.model.fit_encoder(torch.cat([coarse(frames, self.grid.detail) for frames in batches]) / 127.5 - 1)
+        drawn = (self.draw(10_000 + i, 32)["frames"].float() for i in range(FIT_BATCHES))
+        self.model.fit_encoder(torch.cat([coarse(frames, self.grid.detail) for frames in drawn]) / 127.5 - 1)
 
     def draw(self, seed: int, count: int, split: str = "train") -> Items:
         films = [world.sample_film(s, 12, split=split) for s in seeds(seed, count)]
@@ -77,7 +77,8 @@ class AutoencoderStage:
 
     def evaluate(self) -> dict[str, float]:
         frames = self.draw(1, 16, "heldout")["frames"].float() / 127.5 - 1
-        latents, seen = self.model.encode(frames), coarse(frames, self.grid.detail)
+        seen = coarse(frames, self.grid.detail)
+        latents = self.model.encode_coarse(seen)
         figures = {"psnr": psnr(functional.mse_loss(self.model.decode(latents).clamp(-1, 1), frames).item())}
         for name, decode in (("coarse", self.model.decode_coarse), ("linear", self.model.decode_linear)):
             figures[f"psnr_{name}"] = psnr(functional.mse_loss(decode(latents).clamp(-1, 1), seen).item())

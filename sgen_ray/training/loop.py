@@ -96,7 +96,6 @@ class Trainer:
             raise RequestError(f"the run in {self.folder} used another batch size: give a new --folder")
         live = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
         fit(self.stage.trained, live, f"the run in {self.folder}")
-        self.begin_average()
         for name in self.ema:
             if (value := tensors.get(f"ema.{name}")) is not None:
                 self.ema[name].copy_(value)

@@ -73,13 +73,7 @@ def nano() -> Recipe:
         },
         compressor={"feature_channels": 64, "semantic_channels": 8, "hidden": 96},
         preview={"semantic_channels": 8, "width": 20},
-        autoencoder={
-            "latent_channels": 32,
-            "channels": (96, 12, 40),
-            "temporal_compression": 8,
-            "spatial_compression": 16,
-            "detail": 2,
-        },
+        autoencoder=_autoencoder(grid, channels=(96, 12, 40)),
         renderer=_renderer(grid, heads=3, head=48, layers=6, ffn=400, text=96, refiner=40)
         | {"sampling_temperature": 1.0, "sampling_shift": 6.0, "plan_guidance": 3.0},
         planner=_planner(grid, heads=4, head=32, layers=5, ffn=224, text=96),
@@ -126,7 +120,7 @@ def tiny() -> Recipe:
         },
         compressor={"feature_channels": 128, "semantic_channels": 8, "hidden": 192},
         preview={"semantic_channels": 8, "width": 48},
-        autoencoder={"latent_channels": 32, "channels": (160, 16, 64)},
+        autoencoder=_autoencoder(grid, channels=(160, 16, 64)),
         renderer=_renderer(grid, heads=4, head=64, layers=9, ffn=1024, text=192, refiner=64),
         planner=_planner(grid, heads=4, head=48, layers=7, ffn=768, text=192),
         schedules={
@@ -141,6 +135,13 @@ def tiny() -> Recipe:
 
 
 RECIPES = {"nano": nano, "tiny": tiny}
+
+
+def _autoencoder(grid: Grid, channels: tuple[int, int, int]) -> dict[str, Any]:
+    return {
+        "latent_channels": grid.latent_channels, "temporal_compression": grid.temporal_compression,
+        "spatial_compression": grid.spatial_compression, "detail": grid.detail, "channels": channels,
+    }  # fmt: skip
 
 
 def _renderer(grid: Grid, heads: int, head: int, layers: int, ffn: int, text: int, refiner: int) -> dict[str, Any]:

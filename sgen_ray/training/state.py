@@ -61,7 +61,7 @@ def fit(module: nn.Module, weights: Mapping[str, Tensor], whose: str) -> None:
     Raises:
         ModelError: a parameter is missing, unknown or of another shape; `whose` they are goes into the message.
     """
-    own = dict(module.state_dict())
+    own = module.state_dict()
     needed = {name for name, _ in module.named_parameters()}
     wrong = [f"{name} is missing" for name in sorted(needed - weights.keys())]
     wrong += [f"{name} is not known" for name in sorted(weights.keys() - own.keys())]
