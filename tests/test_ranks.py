@@ -33,7 +33,10 @@ class Mean:
 
     def prepare(self) -> None: ...
 
-    def draw(self, seed: int, count: int) -> Items:
+    def encode(self, items: Items) -> Items:
+        return items
+
+    def sketch(self, seed: int, count: int) -> Items:
         return {"x": torch.randn(count, 1, generator=torch.Generator().manual_seed(seed))}
 
     def loss(self, items: Items, generator: torch.Generator, step: int) -> tuple[torch.Tensor, dict[str, float]]:

@@ -21,7 +21,7 @@ from sgen_ray.training.loop import Trainer
 from sgen_ray.training.muon import orthogonal
 from sgen_ray.training.pack import provenance
 from sgen_ray.training.recipes import RECIPES
-from sgen_ray.training.replay import Items, Replay
+from sgen_ray.training.replay import Drawers, Items, Replay
 from sgen_ray.training.run import STAGES, begin, warm
 from sgen_ray.training.schedule import Schedule
 from sgen_ray.training.state import SHARD_BYTES, load_state, save_state
@@ -63,7 +63,7 @@ def test_each_stage_learns_a_batch(name: str, model: Path, tmp_path: Path) -> No
     run = trainer(name, model, tmp_path, Schedule(steps=1000, batch=4, learning_rate=5e-3, warmup=5))
     run.stage.prepare()
     batch = run.stage.draw(0, 4)
-    run.stage.draw = lambda seed, count: batch  # type: ignore[method-assign]
+    run.replay._next = lambda index, size: batch  # type: ignore[method-assign]
     losses = [run.train_step()["loss"] for _ in range(60)]
     assert sum(losses[-10:]) < BOUNDS[name] * sum(losses[:10])
 
@@ -132,8 +132,11 @@ class Counting:
 
     def prepare(self) -> None: ...
 
-    def draw(self, seed: int, count: int) -> Items:
+    def sketch(self, seed: int, count: int) -> Items:
         return {"seed": torch.full((count,), seed)}
+
+    def encode(self, items: Items) -> Items:
+        return items
 
     def loss(self, items: Items, generator: torch.Generator, step: int) -> tuple[torch.Tensor, dict[str, float]]:
         return self.trained["net"](torch.ones(1, 1)).square().sum(), {"oldest": float(items["seed"].min())}
@@ -251,6 +254,14 @@ def test_items_drawn_ahead_and_in_blocks_are_a_function_of_the_step_too() -> Non
     for step in (0, 5, 13):
         fresh = Replay(Counting(), schedule, 3)
         assert torch.equal(fresh.batch(step, torch.Generator().manual_seed(step))["seed"], seen[step])
+
+
+def test_what_other_processes_draw_is_the_same() -> None:
+    schedule = Schedule(steps=1, batch=4, replay=16, fresh=1, ahead=6, block=4)
+    alone, helped = Replay(Counting(), schedule, 3), Replay(Counting(), schedule, 3, drawers=Drawers(Counting, 2))
+    for step in (0, 1, 9):
+        batches = [r.batch(step, torch.Generator().manual_seed(step))["seed"] for r in (alone, helped)]
+        assert torch.equal(*batches)
 
 
 def test_rate_warms_up_holds_and_falls() -> None:

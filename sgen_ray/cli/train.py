@@ -20,7 +20,7 @@ class StageName(StrEnum):
 
 def train(
     stage: Annotated[StageName, typer.Argument(help="What to train; encoder and autoencoder come first.")],
-    recipe: Annotated[str, typer.Option(help="nano trains on two CPU cores in hours, tiny on one GPU.")] = "nano",
+    recipe: Annotated[str, typer.Option(help="nano, the shipped model, or tiny, a larger one for a GPU.")] = "nano",
     folder: Annotated[Path | None, typer.Option(help="Where the run lives.", show_default="runs/RECIPE")] = None,
     minutes: Annotated[float, typer.Option(help="Length of this slice; the next call goes on from there.")] = 9.0,
     steps: Annotated[int | None, typer.Option(help="Steps in all, instead of the recipe's.")] = None,
@@ -30,6 +30,10 @@ def train(
     compiled: Annotated[
         bool, typer.Option("--compile", help="Compile the transformer blocks first: minutes, then a third less a step.")
     ] = False,
+    drawers: Annotated[
+        int | None,
+        typer.Option(min=0, help="Processes that draw examples beside; for a GPU all cores but two, else 0."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of data, noise and initial weights.")] = 0,
     start: Annotated[
         str | None, typer.Option("--from", help="A model, by name or folder, whose weights a new run begins with.")
@@ -60,8 +64,9 @@ def train(
         origin = load_factory(start).folder if start else None
         with training(stage.value, quiet) as on_step:
             figures = run(
-                stage.value, recipe, folder, minutes, steps, device, threads, seed, origin, on_step, processes, compiled
-            )
+                stage.value, recipe, folder, minutes, steps, device, threads, seed, origin, on_step,
+                processes, compiled, drawers,
+            )  # fmt: skip
     facts = {"stage": stage.value, "folder": str(folder), **{k: round(v, 4) for k, v in figures.items()}}
     show.show_json(facts) if json else show.show_table(facts)
 

@@ -48,6 +48,15 @@ def token_ids(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
     return [*ids[: tokenizer.model_max_length - 1], tokenizer.eos_token_id]
 
 
+def padded_ids(tokenizer: PreTrainedTokenizerFast, prompts: Sequence[str]) -> Tensor:
+    """Tokens [N, L] of N prompts, padded to the tokenizer's length."""
+    ids = torch.full((len(prompts), tokenizer.model_max_length), tokenizer.pad_token_id)
+    for row, prompt in enumerate(prompts):
+        tokens = token_ids(tokenizer, prompt)
+        ids[row, : len(tokens)] = torch.tensor(tokens)
+    return ids
+
+
 def encode_text(
     encoder: nn.Module, tokenizer: PreTrainedTokenizerFast, prompts: Sequence[str], device: torch.device | str = "cpu"
 ) -> tuple[Tensor, Tensor]:
@@ -55,12 +64,11 @@ def encode_text(
 
     The empty prompt is a single end token: the null text of guidance and of dropout.
     """
-    length = tokenizer.model_max_length
-    ids = torch.full((len(prompts), length), tokenizer.pad_token_id)
-    for row, prompt in enumerate(prompts):
-        tokens = token_ids(tokenizer, prompt)
-        ids[row, : len(tokens)] = torch.tensor(tokens)
-    ids = ids.to(device)
-    mask = ids != tokenizer.pad_token_id
+    return encode_ids(encoder, padded_ids(tokenizer, prompts).to(device), tokenizer.pad_token_id)
+
+
+def encode_ids(encoder: nn.Module, ids: Tensor, padding: int) -> tuple[Tensor, Tensor]:
+    """Embeddings [N, L, D] and mask [N, L] of padded tokens [N, L]."""
+    mask = ids != padding
     hidden = encoder(input_ids=ids, attention_mask=mask.long()).last_hidden_state
     return hidden * mask.unsqueeze(-1), mask

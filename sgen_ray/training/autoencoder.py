@@ -11,9 +11,9 @@ from torch.nn import functional
 from sgen_ray import world
 from sgen_ray.models.autoencoder import TinyAutoencoder, coarse
 from sgen_ray.models.parts import save_part
-from sgen_ray.training.data import frames_at, seeds
+from sgen_ray.training.data import frames_at, from_bytes, seeds, to_bytes
 from sgen_ray.training.recipes import Recipe
-from sgen_ray.training.replay import Items
+from sgen_ray.training.replay import Items, normal
 from sgen_ray.training.sheets import save_rows
 
 FIT_BATCHES = 8
@@ -40,28 +40,34 @@ class AutoencoderStage:
 
     def prepare(self) -> None:
         """Fit the encoder to a few hundred clips of the world; part of a fresh run's first second."""
-        drawn = (self.draw(10_000 + i, 32)["frames"].float() for i in range(FIT_BATCHES))
-        self.model.fit_encoder(torch.cat([coarse(frames, self.grid.detail) for frames in drawn]) / 127.5 - 1)
+        drawn = (from_bytes(self.draw(10_000 + i, 32)["frames"]) for i in range(FIT_BATCHES))
+        self.model.fit_encoder(torch.cat([coarse(frames, self.grid.detail) for frames in drawn]))
 
-    def draw(self, seed: int, count: int, split: str = "train") -> Items:
+    def sketch(self, seed: int, count: int, split: str = "train") -> Items:
         films = [world.sample_film(s, 12, split=split) for s in seeds(seed, count)]
         generator = torch.Generator().manual_seed(seed)
         length = CROP[0] * self.grid.temporal_compression
         start = torch.randint(0, 12 * self.grid.fps - length, (count, 1), generator=generator)
         frames = frames_at(films, (start + torch.arange(length)) / self.grid.fps, self.grid, self.device)
-        return {"frames": ((frames + 1) * 127.5).round().to(torch.uint8)}
+        return {"frames": to_bytes(frames)}
 
-    def loss(self, items: Items, generator: torch.Generator, step: int) -> tuple[Tensor, dict[str, float]]:
-        frames = self._crop(items["frames"], generator).float() / 127.5 - 1
+    def encode(self, items: Items) -> Items:
+        return items
+
+    def draw(self, seed: int, count: int, split: str = "train") -> Items:
+        return self.encode(self.sketch(seed, count, split))
+
+    def loss(self, items: Items, generator: torch.Generator, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        frames = from_bytes(self._crop(items["frames"], generator))
         with torch.no_grad():
             latents = self.model.encode(frames)
-            noise = torch.randn(latents.shape, generator=generator).to(latents)
+            noise = normal(latents, generator)
             level = torch.rand(len(latents), 1, 1, 1, 1, generator=generator).to(latents)
             latents = latents + LATENT_NOISE * level * noise
         out = self.model.decode(latents)
         error = functional.mse_loss(out, frames)
         change, rows, columns = (functional.l1_loss(out.diff(dim=d), frames.diff(dim=d)) for d in (2, 3, 4))
-        return error + CHANGES * change + 0.05 * (rows + columns), {"psnr": psnr(error.item())}
+        return error + CHANGES * change + 0.05 * (rows + columns), {"psnr": psnr(error.detach())}
 
     def _crop(self, frames: Tensor, generator: torch.Generator) -> Tensor:
         """The same rows and columns of every clip, whole blocks of the encoder."""
@@ -76,16 +82,16 @@ class AutoencoderStage:
         pass
 
     def evaluate(self) -> dict[str, float]:
-        frames = self.draw(1, 16, "heldout")["frames"].float() / 127.5 - 1
+        frames = from_bytes(self.draw(1, 16, "heldout")["frames"])
         seen = coarse(frames, self.grid.detail)
         latents = self.model.encode_coarse(seen)
-        figures = {"psnr": psnr(functional.mse_loss(self.model.decode(latents).clamp(-1, 1), frames).item())}
+        figures = {"psnr": psnr(functional.mse_loss(self.model.decode(latents).clamp(-1, 1), frames)).item()}
         for name, decode in (("coarse", self.model.decode_coarse), ("linear", self.model.decode_linear)):
-            figures[f"psnr_{name}"] = psnr(functional.mse_loss(decode(latents).clamp(-1, 1), seen).item())
+            figures[f"psnr_{name}"] = psnr(functional.mse_loss(decode(latents).clamp(-1, 1), seen)).item()
         return figures
 
     def sheet(self, path: Path) -> None:
-        frames = self.draw(2, 8, "heldout")["frames"].float() / 127.5 - 1
+        frames = from_bytes(self.draw(2, 8, "heldout")["frames"])
         out = self.model.decode(self.model.encode(frames))
         step = self.grid.temporal_compression
         save_rows(path, [x for pair in zip(frames[:, :, ::step], out[:, :, ::step], strict=True) for x in pair])
@@ -94,6 +100,6 @@ class AutoencoderStage:
         save_part(folder, "autoencoder", self.model)
 
 
-def psnr(error: float) -> float:
+def psnr(error: Tensor) -> Tensor:
     """Peak signal-to-noise ratio in dB of a mean squared error on a -1..1 scale."""
-    return 10 * torch.log10(torch.tensor(4 / max(error, 1e-10))).item()
+    return 10 * torch.log10(4 / error.clamp_min(1e-10))

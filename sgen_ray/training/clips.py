@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from transformers import PreTrainedTokenizerFast
 
 from sgen_ray import world
 from sgen_ray.models.autoencoder import TinyAutoencoder
 from sgen_ray.models.semantic import SemanticEncoder
+from sgen_ray.models.text import encode_ids, padded_ids
 from sgen_ray.shapes import Grid
-from sgen_ray.training.data import cut_times, frames_at, seeds, shots_of, step_times, subject_cover
+from sgen_ray.training.data import (
+    cut_times,
+    frames_at,
+    from_bytes,
+    seeds,
+    shots_of,
+    step_times,
+    subject_cover,
+    to_bytes,
+)
 from sgen_ray.training.replay import Items
 from sgen_ray.world import Film
 
@@ -27,20 +38,19 @@ class Clips:
 
     Attributes:
         grid: as the encoders see it (`Grid.coarse`).
-        encode_text: texts to embeddings [N, L, D] and their mask [N, L].
     """
 
     grid: Grid
     length: int
     autoencoder: TinyAutoencoder
     encoder: SemanticEncoder
-    encode_text: Callable[[list[str]], tuple[Tensor, Tensor]]
+    text_encoder: nn.Module
+    tokenizer: PreTrainedTokenizerFast
     device: torch.device
 
-    @torch.no_grad()
-    def draw(self, seed: int, count: int, split: str = "train") -> Items:
-        """`count` clips with their latents, features of their plan's steps, shots, texts, and anchors: latent frames
-        anywhere in the shot of the clip's middle frame."""
+    def sketch(self, seed: int, count: int, split: str = "train") -> Items:
+        """Frames of `count` clips, their shots and texts, and anchors: the frames of some latent frames anywhere in the
+        shot of the clip's middle frame."""
         grid, clip = self.grid, self.length
         generator = torch.Generator().manual_seed(seed)
         own, films, start = self._choose(seed, count, split, generator)
@@ -51,25 +61,37 @@ class Clips:
         anchor_start = self._anchors(films, shot[:, clip // 2].tolist(), generator)
         anchor_frame = anchor_start[:, :, None] + torch.arange(grid.temporal_compression) / grid.fps
         anchors = frames_at(films, anchor_frame.flatten(1), grid, self.device)
-        # The encoder looks at some of the clip's own frames.
-        seen = (step_times(torch.arange(grid.semantic_steps(clip)), grid, self.encoder.config.frames) * grid.fps).long()
-        sampled = pixels[:, :, seen.to(self.device)].permute(0, 2, 3, 1, 4, 5)
         first = shot[:, :1]
         texts = []
         for film, s, f in zip(films, own, first[:, 0].tolist(), strict=True):
             said = world.captions(film, s, split)
             texts += [said[min(f + j, len(said) - 1)] for j in range(SHOTS_A_CLIP)]
-        text, mask = self.encode_text(texts)
         return {
-            "latents": self.autoencoder.encode_coarse(pixels),
-            "anchors": self.autoencoder.encode_coarse(anchors),
+            "frames": to_bytes(pixels),
+            "anchor_frames": to_bytes(anchors),
             "anchor_times": ((anchor_start - start[:, None]) / self._latent).round().to(self.device),
             "anchor_shot": (shot[:, clip // 2, None] - first).expand(-1, ANCHORS).clone().to(self.device),
-            "features": self.encoder(sampled.flatten(0, 1)).unflatten(0, (count, -1)),
             "subject": subject_cover(films, start, clip, grid).to(self.device),
             "shot": (shot - first).clamp(max=SHOTS_A_CLIP - 1).to(self.device),
-            "text": text.unflatten(0, (count, -1)),
-            "text_mask": mask.unflatten(0, (count, -1)),
+            "ids": padded_ids(self.tokenizer, texts).unflatten(0, (count, -1)).to(self.device),
+        }
+
+    @torch.no_grad()
+    def encode(self, items: Items) -> Items:
+        """The same with latents of the frames and of the anchors, features of the plan's steps, and embedded texts."""
+        grid, out = self.grid, dict(items)
+        pixels, anchors, ids = from_bytes(out.pop("frames")), from_bytes(out.pop("anchor_frames")), out.pop("ids")
+        steps = torch.arange(grid.semantic_steps(self.length))
+        # The encoder looks at some of the clip's own frames.
+        seen = (step_times(steps, grid, self.encoder.config.frames) * grid.fps).long()
+        sampled = pixels[:, :, seen.to(self.device)].permute(0, 2, 3, 1, 4, 5)
+        text, mask = encode_ids(self.text_encoder, ids.flatten(0, 1), self.tokenizer.pad_token_id)
+        return out | {
+            "latents": self.autoencoder.encode_coarse(pixels),
+            "anchors": self.autoencoder.encode_coarse(anchors),
+            "features": self.encoder(sampled.flatten(0, 1)).unflatten(0, (len(ids), -1)),
+            "text": text.unflatten(0, (len(ids), -1)),
+            "text_mask": mask.unflatten(0, (len(ids), -1)),
         }
 
     @property

@@ -18,9 +18,9 @@ from sgen_ray.models.folder import save_facts
 from sgen_ray.models.parts import save_part
 from sgen_ray.models.semantic import PreviewDecoder, SemanticCompressor, SemanticEncoder, kl_divergence, thumbnails
 from sgen_ray.models.text import tiny_text_encoder, token_ids, word_tokenizer
-from sgen_ray.training.data import seeds, step_frames
+from sgen_ray.training.data import from_bytes, seeds, step_frames, to_bytes
 from sgen_ray.training.recipes import Recipe
-from sgen_ray.training.replay import Items
+from sgen_ray.training.replay import Items, normal
 from sgen_ray.training.sheets import save_rows
 
 SUBJECT_BOUND = ("subject", "colour", "action", "direction")
@@ -81,7 +81,7 @@ class EncoderStage:
     def prepare(self) -> None:
         pass
 
-    def draw(self, seed: int, count: int, split: str = "train") -> Items:
+    def sketch(self, seed: int, count: int, split: str = "train") -> Items:
         """Some steps of `count` films with labels and each step's caption; more captions without frames."""
         generator = torch.Generator().manual_seed(seed)
         own = seeds(seed, count)
@@ -106,13 +106,19 @@ class EncoderStage:
         truth = world.attribute_indices(extra_films, torch.full((len(extra_films), 1), 1.0))
         said = self._captions(texts, torch.stack([truth[a].flatten() for a in world.ATTRIBUTES], 1))
         return {
-            "frames": ((frames + 1) * 127.5).round().to(torch.uint8),
+            "frames": to_bytes(frames),
             "labels": torch.stack([labels[a] for a in world.ATTRIBUTES], -1).to(self.device),
             "boxes": world.geometry(films, middle).to(self.device),
             "caption": shown[0].unflatten(0, (count, -1)),
             "said_caption": said[0].unflatten(0, (count, -1)),
             "said": said[1].unflatten(0, (count, -1)),
         }
+
+    def encode(self, items: Items) -> Items:
+        return items
+
+    def draw(self, seed: int, count: int, split: str = "train") -> Items:
+        return self.encode(self.sketch(seed, count, split))
 
     def _captions(self, texts: list[tuple[str, frozenset[str]]], truth: Tensor) -> tuple[Tensor, Tensor]:
         """Token ids [N, L], and the class of each attribute where the caption states it, else -100."""
@@ -129,19 +135,19 @@ class EncoderStage:
         hidden = self.trained["text_encoder"](input_ids=ids, attention_mask=mask.long()).last_hidden_state
         return (hidden * mask.unsqueeze(-1)).sum(1) / mask.sum(1, keepdim=True)
 
-    def loss(self, items: Items, generator: torch.Generator, step: int) -> tuple[Tensor, dict[str, float]]:
-        frames = items["frames"].flatten(0, 1).float() / 127.5 - 1
+    def loss(self, items: Items, generator: torch.Generator, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        frames = from_bytes(items["frames"].flatten(0, 1))
         still = torch.rand(len(frames), generator=generator).to(self.device) < STILLS
         frames = torch.where(still.reshape(-1, 1, 1, 1, 1), frames[:, :1], frames)
         labels, boxes = items["labels"].flatten(0, 1), items["boxes"].flatten(0, 1)
         features = self.trained["semantic_encoder"](frames)
         tokens = features.flatten(2).transpose(1, 2)
         mean, log_variance = self.trained["compressor"](tokens)
-        z = mean + torch.randn(mean.shape, generator=generator).to(mean) * (0.5 * log_variance).exp()
+        z = mean + normal(mean, generator) * (0.5 * log_variance).exp()
         # As noisy as the renderer will see it and a planner will make it: meaning must not hide in fine differences.
         level = self.recipe.semantic_noise * torch.rand(len(z), 1, 1, generator=generator).to(z)
         spread = mean.detach().flatten(0, 1).std(0)
-        z = z + level * spread * torch.randn(z.shape, generator=generator).to(z)
+        z = z + level * spread * normal(z, generator)
         direct, hits = self._read("heads", tokens, labels, boxes, still)
         squeezed, squeezed_hits = self._read("bottleneck_heads", z, labels, boxes, still)
         picture = self.trained["preview"](z.transpose(1, 2).unflatten(2, features.shape[2:]))
@@ -161,12 +167,13 @@ class EncoderStage:
             functional.cross_entropy(w, said[:, i], ignore_index=-100, reduction="sum") for i, w in enumerate(words)
         ) / (said >= 0).sum().clamp_min(1)
         total = direct + squeezed + 4 * seen + self.recipe.kl_weight * kl + 0.3 * contrast + 2 * stated
-        return total, {"kl": kl.item(), "preview": seen.item(), "contrast": contrast.item(), "text": stated.item(),
-                       **hits, **{f"z_{k}": v for k, v in squeezed_hits.items()}}  # fmt: skip
+        told = {"kl": kl, "preview": seen, "contrast": contrast, "text": stated}
+        told |= hits | {f"z_{k}": v for k, v in squeezed_hits.items()}
+        return total, {name: value.detach() for name, value in told.items()}
 
     def _read(
         self, heads: str, tokens: Tensor, labels: Tensor, boxes: Tensor, still: Tensor
-    ) -> tuple[Tensor, dict[str, float]]:
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """Dense attribute loss and accuracy; subject-bound attributes count at the subject's token."""
         logits, where = self.trained[heads](tokens)
         emphasis = SQUEEZED_EMPHASIS if heads == "bottleneck_heads" else EMPHASIS
@@ -188,7 +195,7 @@ class EncoderStage:
                     logit.flatten(0, 1), target.repeat_interleave(logit.shape[1]), reduction="none"
                 ).unflatten(0, logit.shape[:2]).mean(1)
             losses.append(emphasis.get(name, 1.0) * (each * use).sum() / use.sum().clamp_min(1))
-            hits[name] = ((pooled.argmax(1) == target) & use).sum().item() / max(1, use.sum().item())
+            hits[name] = ((pooled.argmax(1) == target) & use).sum() / use.sum().clamp_min(1)
         present = functional.one_hot(at, rows * columns).float() * there[:, None]
         losses.append(functional.binary_cross_entropy_with_logits(where[..., 0], present))
         centre = torch.stack((boxes[:, 0] * columns - column, boxes[:, 1] * rows - row, boxes[:, 2], boxes[:, 3]), 1)
@@ -200,7 +207,7 @@ class EncoderStage:
         """Measure the compressor's normalisation on the world."""
         means = []
         for i in range(4):
-            frames = self.draw(77_000 + i, 32)["frames"].flatten(0, 1).float() / 127.5 - 1
+            frames = from_bytes(self.draw(77_000 + i, 32)["frames"].flatten(0, 1))
             tokens = self.trained["semantic_encoder"](frames).permute(0, 2, 3, 1)
             means.append(self.trained["compressor"](tokens)[0].flatten(0, 2))
         compressor = self.trained["compressor"]
@@ -210,10 +217,10 @@ class EncoderStage:
     def evaluate(self) -> dict[str, float]:
         items = self.draw(1, 64, "heldout")
         total, figures = self.loss(items, torch.Generator().manual_seed(1), 0)
-        return {"loss": total.item(), **figures}
+        return {"loss": total.item(), **{name: value.item() for name, value in figures.items()}}
 
     def sheet(self, path: Path) -> None:
-        frames = self.draw(2, 12, "heldout")["frames"].flatten(0, 1).float() / 127.5 - 1
+        frames = from_bytes(self.draw(2, 12, "heldout")["frames"].flatten(0, 1))
         features = self.trained["semantic_encoder"](frames)
         mean, _ = self.trained["compressor"](features.permute(0, 2, 3, 1))
         picture = self.trained["preview"](mean.permute(0, 3, 1, 2))

@@ -15,19 +15,23 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from sgen_ray.errors import RequestError
 from sgen_ray.models.block import Block
 from sgen_ray.training import optimizers
 from sgen_ray.training.interrupt import between_steps
 from sgen_ray.training.ranks import Ranks
-from sgen_ray.training.replay import Items, Replay, key
+from sgen_ray.training.replay import Drawers, Items, Replay, key
 from sgen_ray.training.schedule import Schedule
 from sgen_ray.training.state import fit, load_state, save_state
 
+Figures = dict[str, Tensor]
+"""Scalars that a step tells; they stay on its device until somebody looks, since looking waits for a GPU."""
+
 
 class Stage(Protocol):
-    """One network's training: what to draw, what to lower, what to show."""
+    """One network's training: what to draw (see `replay.Draws`), what to lower, what to show."""
 
     name: str
     trained: nn.ModuleDict
@@ -36,9 +40,11 @@ class Stage(Protocol):
         """Called once before a fresh run's first step."""
         ...
 
-    def draw(self, seed: int, count: int) -> Items: ...
+    def sketch(self, seed: int, count: int) -> Items: ...
 
-    def loss(self, items: Items, generator: torch.Generator, step: int) -> tuple[Tensor, dict[str, float]]: ...
+    def encode(self, items: Items) -> Items: ...
+
+    def loss(self, items: Items, generator: torch.Generator, step: int) -> tuple[Tensor, Figures]: ...
 
     def averaged(self, step: int) -> None:
         """Called once the averaged weights are in place, before `evaluate`, `sheet` and `export`."""
@@ -56,9 +62,10 @@ class Trainer:
 
     def __init__(
         self, stage: Stage, schedule: Schedule, folder: Path, seed: int = 0, ranks: Ranks | None = None,
-        compiled: bool = False,
+        compiled: bool = False, drawers: Drawers | None = None,
     ) -> None:  # fmt: skip
-        """ranks: this process among those that train together. compiled: transformer blocks by torch.compile."""
+        """ranks: this process among those that train together. compiled: transformer blocks by torch.compile.
+        drawers: processes that draw examples beside this one."""
         self.stage, self.schedule, self.folder, self.seed = stage, schedule, folder, seed
         self.ranks = ranks or Ranks()
         # What the first rank draws does not hang on how many there are.
@@ -73,8 +80,9 @@ class Trainer:
             self.parameters, schedule, torch.bfloat16 if self.bfloat16 else torch.float32
         )
         self.begin_average()
-        self.replay = Replay(stage, schedule, self.draws)
+        self.replay = Replay(stage, schedule, self.draws, self.device, drawers)
         if compiled:
+            torch._dynamo.config.recompile_limit = 64  # shapes of batches, and of spans in even and odd layers
             for module in stage.trained.modules():
                 if isinstance(module, Block):
                     module.compile(dynamic=False)
@@ -119,7 +127,7 @@ class Trainer:
         facts = {"step": self.step, "seconds": self.seconds, "seed": self.seed, "schedule": asdict(self.schedule)}
         save_state(self.folder / "state", tensors, facts)
 
-    def train_step(self) -> dict[str, float]:
+    def train_step(self) -> Figures:
         generator = torch.Generator().manual_seed(key(self.draws + 1, self.step))
         items = self.replay.batch(self.step, generator)
         for optimizer in self.optimizers:
@@ -137,13 +145,13 @@ class Trainer:
         with torch.no_grad():
             # What is frozen, for good or for now, is its own average.
             learning = {name for name, p in self.parameters.items() if p.grad is not None}
-            for name, value in self.stage.trained.state_dict().items():
-                if name in learning:
-                    self.ema[name].lerp_(value, 1 - keep)
-                else:
-                    self.ema[name].copy_(value)
+            live = self.stage.trained.state_dict()
+            for name in live.keys() - learning:
+                self.ema[name].copy_(live[name])
+            names = sorted(learning)
+            get_ema_multi_avg_fn(keep)([self.ema[n] for n in names], [live[n] for n in names], None)
         self.step += 1
-        return {"loss": loss.item(), "grad_norm": norm.item(), **metrics}
+        return {"loss": loss.detach(), "grad_norm": norm, **metrics}
 
     def run(self, seconds: float, on_step: Callable[[int, int, dict[str, float]], None] | None = None) -> int:
         """Train until `seconds` have passed or the schedule ends; saves state each minute and at the end.
@@ -152,6 +160,7 @@ class Trainer:
         end with the same step; only the first one writes and tells.
         """
         began = saved = time.monotonic()
+        figures: dict[str, float] = {}
         before, first = self.seconds, self.ranks.first
         with (self.folder / "metrics.jsonl").open("a") as log, between_steps() as asked:
 
@@ -163,12 +172,14 @@ class Trainer:
                 self.seconds = before + time.monotonic() - began
                 if not first:
                     continue
+                if self.step % 10 == 0 or not figures:
+                    figures = {name: float(value) for name, value in metrics.items()}
                 if self.step % 10 == 0:
-                    facts = {"step": self.step, "seconds": round(self.seconds, 1), **metrics}
+                    facts = {"step": self.step, "seconds": round(self.seconds, 1), **figures}
                     log.write(json.dumps({k: round(v, 5) for k, v in facts.items()}) + "\n")
                     log.flush()
                 if on_step is not None:
-                    on_step(self.step, self.schedule.steps, metrics)
+                    on_step(self.step, self.schedule.steps, figures)
                 if time.monotonic() - saved > 60:
                     self.save()
                     saved = time.monotonic()

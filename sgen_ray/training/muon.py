@@ -41,7 +41,10 @@ class Muon(torch.optim.Optimizer):
             for shape, matrices in shapes.items():
                 wanted = []
                 for p in matrices:
-                    velocity = self.state[p].setdefault("momentum", torch.zeros_like(p))
+                    state = self.state[p]
+                    if "momentum" not in state:
+                        state["momentum"] = torch.zeros_like(p)
+                    velocity = state["momentum"]
                     velocity.mul_(group["momentum"]).add_(p.grad)
                     wanted.append(p.grad + group["momentum"] * velocity)
                 size = group["lr"] * max(1.0, shape[0] / shape[1]) ** 0.5

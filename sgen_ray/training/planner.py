@@ -16,11 +16,11 @@ from sgen_ray.models.guidance import guided
 from sgen_ray.models.parts import load_part, save_part
 from sgen_ray.models.planning import preview, shot_clock
 from sgen_ray.models.semantic import thumbnails
-from sgen_ray.models.text import encode_text
-from sgen_ray.training.data import seeds, shots_of, step_frames
+from sgen_ray.models.text import encode_ids, encode_text, padded_ids
+from sgen_ray.training.data import from_bytes, seeds, shots_of, step_frames, to_bytes
 from sgen_ray.training.holding import PLANNER_MODES, PLANNER_WEIGHTS, draw_time, held_frames, pick_modes
 from sgen_ray.training.recipes import Recipe
-from sgen_ray.training.replay import Items
+from sgen_ray.training.replay import Items, normal
 from sgen_ray.training.sheets import save_rows
 
 TEXT_DROPOUT = 0.12
@@ -44,7 +44,9 @@ class PlannerStage:
         parts = {"planner": PlannerDiT(**recipe.planner), "preview": load_part(folder, "preview", device)}
         parts["preview"].requires_grad_(True)
         self.trained = nn.ModuleDict(parts).to(self.device)
-        self.null_text, self.null_mask = (x[0] for x in self._encode_text([""]))
+        with torch.no_grad():
+            null = encode_text(self.text_encoder, self.tokenizer, [""], self.device)
+        self.null_text, self.null_mask = (x[0] for x in null)
         self.steps = round(recipe.max_seconds * self.grid.fps / self.grid.frames_per_step)
 
     @property
@@ -54,12 +56,7 @@ class PlannerStage:
     def prepare(self) -> None:
         pass
 
-    @torch.no_grad()
-    def _encode_text(self, texts: list[str]) -> tuple[Tensor, Tensor]:
-        return encode_text(self.text_encoder, self.tokenizer, texts, self.device)
-
-    @torch.no_grad()
-    def draw(self, seed: int, count: int, split: str = "train") -> Items:
+    def sketch(self, seed: int, count: int, split: str = "train") -> Items:
         """Full-length films; `loss` crops them to shorter ones."""
         shots, own = self.recipe.max_shots, seeds(seed, count)
         generator = torch.Generator().manual_seed(seed)
@@ -67,26 +64,39 @@ class PlannerStage:
         films = [world.sample_film(s, self.recipe.max_seconds, n, split) for s, n in zip(own, numbers, strict=True)]
         step = torch.arange(self.steps).expand(count, -1)
         frames = self.encoder.config.frames
-        sampled = [step_frames([film], step[:1], self.grid, frames, self.device)[0] for film in films]
-        features = [self.encoder(each) for each in sampled]
-        size = (8 * self.grid.semantic_height, 8 * self.grid.semantic_width)
-        seen = torch.stack([thumbnails(each.mean(1), *size) for each in sampled])
-        z = self.compressor.encode(torch.stack(features).permute(0, 1, 3, 4, 2)).permute(0, 4, 1, 2, 3)
+        seen = [to_bytes(step_frames([film], step[:1], self.grid, frames, self.device)[0]) for film in films]
         texts = [world.captions(f, s, split) for f, s in zip(films, own, strict=True)]
-        text, mask = self._encode_text([t for row in texts for t in (row + [""] * shots)[:shots]])
+        ids = padded_ids(self.tokenizer, [t for row in texts for t in (row + [""] * shots)[:shots]])
         middle = (step + 0.5) * self.grid.frames_per_step / self.grid.fps
         return {
-            "z": z,
-            "thumbnails": ((seen.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8),
+            "frames": torch.stack(seen),
             "shot": shots_of(films, middle).clamp(max=shots - 1).to(self.device),
-            "text": text.unflatten(0, (count, -1)),
-            "text_mask": mask.unflatten(0, (count, -1)),
+            "ids": ids.unflatten(0, (count, -1)).to(self.device),
         }
+
+    @torch.no_grad()
+    def encode(self, items: Items) -> Items:
+        """The same with the films' plans, thumbnails of each step, and embedded texts."""
+        out = dict(items)
+        sampled, ids = out.pop("frames"), out.pop("ids")
+        features = torch.stack([self.encoder(from_bytes(film)) for film in sampled])
+        size = (8 * self.grid.semantic_height, 8 * self.grid.semantic_width)
+        seen = torch.stack([thumbnails(from_bytes(film).mean(1), *size) for film in sampled])
+        text, mask = encode_ids(self.text_encoder, ids.flatten(0, 1), self.tokenizer.pad_token_id)
+        return out | {
+            "z": self.compressor.encode(features.permute(0, 1, 3, 4, 2)).permute(0, 4, 1, 2, 3),
+            "thumbnails": to_bytes(seen.clamp(-1, 1)),
+            "text": text.unflatten(0, (len(ids), -1)),
+            "text_mask": mask.unflatten(0, (len(ids), -1)),
+        }
+
+    def draw(self, seed: int, count: int, split: str = "train") -> Items:
+        return self.encode(self.sketch(seed, count, split))
 
     def conditioning(self, shot: Tensor, text: Tensor, mask: Tensor) -> Conditioning:
         return Conditioning(text=text, text_mask=mask, shot=shot, shot_clock=shot_clock(shot))
 
-    def loss(self, items: Items, generator: torch.Generator, step: int) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, items: Items, generator: torch.Generator, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         lengths = [length for length in LENGTHS if length <= self.steps]
         length = lengths[int(torch.randint(len(lengths), (), generator=generator))]
         crops = min(4, max(1, self.steps // length))
@@ -95,7 +105,7 @@ class PlannerStage:
         )
         start = crop_starts(shot, length, generator)
         index = start[:, None] + torch.arange(length, device=self.device)
-        z = torch.stack([row[:, i] for row, i in zip(z, index, strict=True)])
+        z = z[torch.arange(len(z), device=self.device)[:, None], :, index].transpose(1, 2)
         shot = shot.gather(1, index)
         drop = (torch.rand(len(z), generator=generator) < TEXT_DROPOUT).to(self.device)
         text = torch.where(drop.reshape(-1, 1, 1, 1), self.null_text, text)
@@ -104,21 +114,21 @@ class PlannerStage:
         held = torch.stack([held_frames(mode, length, generator) for mode in modes]).to(self.device)
         t = draw_time(len(z), generator, self.recipe.planner["sampling_shift"]).to(self.device)
         t = t[:, None].expand(-1, length).masked_fill(held, 0.0)
-        eps = torch.randn(z.shape, generator=generator).to(z)
+        eps = normal(z, generator)
         c = self.conditioning(shot, text, mask)
         each = self.flow.loss(self.network.given(c), z, eps, t)
         loss = each.sum() / (~held).sum()
         seen = self._preview_loss(items, generator)
-        return loss + seen, {"flow": loss.item(), "preview": seen.item()}
+        return loss + seen, {"flow": loss.detach(), "preview": seen.detach()}
 
     def _preview_loss(self, items: Items, generator: torch.Generator) -> Tensor:
         """The preview learns along, from steps picked at random, on plans a little off as planned ones are."""
         film = torch.randint(len(items["z"]), (48,), generator=generator).to(self.device)
         step = torch.randint(self.steps, (48,), generator=generator).to(self.device)
         z = items["z"][film, :, step]
-        z = z + 0.2 * torch.randn(z.shape, generator=generator).to(z)
+        z = z + 0.2 * normal(z, generator)
         shown = preview(self.trained["preview"], self.compressor, z.transpose(0, 1))
-        return functional.mse_loss(shown, items["thumbnails"][film, step].float() / 127.5 - 1)
+        return functional.mse_loss(shown, from_bytes(items["thumbnails"][film, step]))
 
     def averaged(self, step: int) -> None:
         pass

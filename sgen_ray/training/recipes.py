@@ -1,12 +1,12 @@
 """Recipes: every number that a trained model depends on, as frozen values.
 
-`nano` trains on two CPU cores in hours; `tiny` on one GPU in minutes. They differ in numbers only.
+`nano` is what is shipped, `tiny` a larger one for a GPU. They differ in numbers only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sgen_ray.shapes import Grid
@@ -52,10 +52,33 @@ class Recipe:
     kl_weight: float = 1e-3
     max_shots: int = 8
     max_seconds: int = 60
+    gpu: Mapping[str, Any] = field(default_factory=dict)
+    """What else holds where a GPU trains: fields by name."""
+
+    def on(self, device: str) -> Recipe:
+        """The recipe as it is trained on this kind of device."""
+        return replace(self, **self.gpu) if device == "cuda" else self
+
+
+_ON_GPU = {
+    "encoder": Schedule(
+        steps=2000, batch=256, learning_rate=1.5e-3, decay=0.8, replay=16384, fresh=64, ahead=2048, block=64
+    ),
+    "autoencoder": Schedule(
+        steps=4000, batch=32, learning_rate=6e-4, decay=0.6, replay=1024, fresh=2, ahead=256, block=8
+    ),
+    "renderer": Schedule(
+        steps=20000, batch=256, learning_rate=2e-3, warmup=200, decay=0.6, replay=131072, fresh=8, ahead=4096, block=64
+    ),
+    "planner": Schedule(
+        steps=8000, batch=48, learning_rate=2e-3, muon_rate=0.015, decay=0.7, replay=4096, fresh=4, ahead=512, block=16
+    ),
+}
+"""Large batches of examples that other processes draw (`replay.Drawers`); each is seen some eight times."""
 
 
 def nano() -> Recipe:
-    """256x128 at 16 fps, drawn from latents of 128x64 at 8 fps; about 4 million weights in all."""
+    """256x128 at 16 fps, drawn from latents of 128x64 at 8 fps; about 7 million weights in all."""
     grid = Grid(
         width=256, height=128, fps=16, latent_channels=32, semantic_channels=8, semantic_height=2, semantic_width=4,
         spatial_compression=16, temporal_compression=8, detail=2,
@@ -74,8 +97,8 @@ def nano() -> Recipe:
         compressor={"feature_channels": 64, "semantic_channels": 8, "hidden": 96},
         preview={"semantic_channels": 8, "width": 20},
         autoencoder=_autoencoder(grid, channels=(96, 12, 40)),
-        renderer=_renderer(grid, heads=3, head=48, layers=6, ffn=400, text=96, refiner=40)
-        | {"sampling_temperature": 1.0, "sampling_shift": 6.0, "plan_guidance": 3.0},
+        renderer=_renderer(grid, heads=4, head=48, layers=8, ffn=512, text=96, refiner=48)
+        | {"sampling_temperature": 1.0, "sampling_shift": 6.0, "plan_guidance": 2.5},
         planner=_planner(grid, heads=4, head=32, layers=5, ffn=224, text=96),
         schedules={
             "encoder": Schedule(steps=1200, batch=24, learning_rate=1.5e-3, replay=3072, fresh=8),
@@ -99,6 +122,7 @@ def nano() -> Recipe:
             ),
         },
         short_steps=7500,
+        gpu={"schedules": _ON_GPU, "short_steps": 0},
     )
 
 
@@ -123,12 +147,7 @@ def tiny() -> Recipe:
         autoencoder=_autoencoder(grid, channels=(160, 16, 64)),
         renderer=_renderer(grid, heads=4, head=64, layers=9, ffn=1024, text=192, refiner=64),
         planner=_planner(grid, heads=4, head=48, layers=7, ffn=768, text=192),
-        schedules={
-            "encoder": Schedule(steps=4000, batch=128, learning_rate=1e-3),
-            "autoencoder": Schedule(steps=12000, batch=32, learning_rate=6e-4),
-            "renderer": Schedule(steps=20000, batch=48, learning_rate=8e-4, warmup=200, ema=0.9995),
-            "planner": Schedule(steps=12000, batch=32, learning_rate=8e-4, warmup=200, ema=0.9995),
-        },
+        schedules=_ON_GPU,
         joint_start=2000,
         joint_steps=2000,
     )

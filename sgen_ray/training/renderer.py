@@ -24,7 +24,7 @@ from sgen_ray.training.holding import (
     pick_modes,
 )
 from sgen_ray.training.recipes import Recipe
-from sgen_ray.training.replay import Items
+from sgen_ray.training.replay import Items, normal
 from sgen_ray.training.sheets import save_rows
 
 TEXT_DROPOUT, PLAN_DROPOUT, ANCHOR_SHARE, SHORT_ANCHOR_SHARE = 0.3, 0.08, 0.3, 0.1
@@ -45,13 +45,14 @@ class RendererStage:
         self.recipe, self.grid, self.device = recipe, recipe.grid.coarse, torch.device(device)
         self.autoencoder = load_part(folder, "autoencoder", device)
         encoder = load_part(folder, "semantic_encoder", device)
-        self.text_encoder, self.tokenizer = load_part(folder, "text_encoder", device), load_part(folder, "tokenizer")
         compressor = load_part(folder, "compressor", device).requires_grad_(True)
         self.flow = Flow(self.autoencoder.sigma_data.clone())
         self.trained = nn.ModuleDict({"renderer": RendererDiT(**recipe.renderer), "compressor": compressor})
         self.trained.to(self.device)
-        self.clips = Clips(self.grid, recipe.clip, self.autoencoder, encoder, self._encode_text, self.device)
-        self.null_text = self._encode_text([""])[0][0]
+        words = load_part(folder, "text_encoder", device), load_part(folder, "tokenizer")
+        self.clips = Clips(self.grid, recipe.clip, self.autoencoder, encoder, *words, self.device)
+        with torch.no_grad():
+            self.null_text = encode_text(*words, [""], self.device)[0][0]
         if count := self.network.config.null_tokens:
             self.network.null_text.copy_(self.null_text[:count])
         self.levels = torch.tensor(times(24, recipe.renderer_shift)[:24])
@@ -67,12 +68,14 @@ class RendererStage:
     def prepare(self) -> None:
         pass
 
-    @torch.no_grad()
-    def _encode_text(self, texts: list[str]) -> tuple[Tensor, Tensor]:
-        return encode_text(self.text_encoder, self.tokenizer, texts, self.device)
+    def sketch(self, seed: int, count: int, split: str = "train") -> Items:
+        return self.clips.sketch(seed, count, split)
+
+    def encode(self, items: Items) -> Items:
+        return self.clips.encode(items)
 
     def draw(self, seed: int, count: int, split: str = "train") -> Items:
-        return self.clips.draw(seed, count, split)
+        return self.encode(self.sketch(seed, count, split))
 
     def _plan(self, items: Items, generator: torch.Generator, joint: bool) -> tuple[Tensor, Tensor]:
         """Noised plan tokens [B, C, S, h, w] and the KL term."""
@@ -82,7 +85,7 @@ class RendererStage:
             mean, log_variance = compressor(features)
             z = mean
             if joint:
-                z = mean + torch.randn(mean.shape, generator=generator).to(mean) * (0.5 * log_variance).exp()
+                z = mean + normal(mean, generator) * (0.5 * log_variance).exp()
             z = (z - compressor.shift) * compressor.gain
             kl = kl_divergence(mean, log_variance)
         return z.permute(0, 4, 1, 2, 3), kl
@@ -95,7 +98,7 @@ class RendererStage:
             anchor_shot=items["anchor_shot"][:, :anchors] if anchors else None,
         )  # fmt: skip
 
-    def loss(self, items: Items, generator: torch.Generator, step: int) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, items: Items, generator: torch.Generator, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         short = step < self.recipe.short_steps
         items = self._half(items, generator) if short else dict(items)
         count, frames = items["latents"].shape[0], items["latents"].shape[2]
@@ -108,13 +111,14 @@ class RendererStage:
         def random(*shape: int) -> Tensor:
             return torch.rand(shape, generator=generator).to(plan)
 
-        noise = torch.randn(plan.shape, generator=generator).to(plan)
+        noise = normal(plan, generator)
         plan = plan + self.recipe.renderer_noise * random(count, 1, 1, 1, 1) * noise
         plan = plan * (random(count, 1, 1, 1, 1) >= PLAN_DROPOUT)
         drop = random(count) < TEXT_DROPOUT
         items["text"], items["text_mask"] = self._without_text(items, drop)
         anchors = (1, ANCHORS)[int(torch.randint(2, (), generator=generator))]  # few shapes: each is compiled
-        anchors = anchors if float(random(1)) < (SHORT_ANCHOR_SHARE if short else ANCHOR_SHARE) else 0
+        share = SHORT_ANCHOR_SHARE if short else ANCHOR_SHARE
+        anchors = anchors if float(torch.rand(1, generator=generator)) < share else 0
         modes = pick_modes(RENDERER_MODES, SHORT_WEIGHTS if short else RENDERER_WEIGHTS, count, generator)
         held = torch.stack([held_frames(mode, frames, generator) for mode in modes]).to(self.device)
         fine = torch.rand(count, generator=generator) < FINE_SHARE
@@ -123,12 +127,12 @@ class RendererStage:
         t = t[:, None].expand(-1, frames).masked_fill(held, 0.0)
         first = self.grid.unit * int(torch.randint(2, (), generator=generator))
         c = self.conditioning(items, plan, first, anchors)
-        eps = torch.randn(items["latents"].shape, generator=generator).to(plan)
+        eps = normal(items["latents"], generator)
         weight = 1 + (SUBJECT_WEIGHT - 1) * items["subject"]
         each = self.flow.loss(self.network.given(c), items["latents"], eps, t, weight / weight.mean(), CHANGE_WEIGHT)
         flow = each.sum() / (~held).sum()
         total = flow + (self.recipe.kl_weight * 0.1 * kl if joint else 0.0)
-        return total, {"flow": flow.item(), "kl": kl.item()}
+        return total, {"flow": flow.detach(), "kl": kl.detach()}
 
     def _half(self, items: Items, generator: torch.Generator) -> Items:
         """Either half of the clips. Halves begin on `Grid.unit`, and so do their spans and plan steps."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import json
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -22,6 +24,7 @@ from sgen_ray.training.planner import PlannerStage
 from sgen_ray.training.ranks import Ranks, ranks
 from sgen_ray.training.recipes import RECIPES, Recipe
 from sgen_ray.training.renderer import RendererStage
+from sgen_ray.training.replay import Drawers
 from sgen_ray.training.state import fit
 
 STAGES: dict[str, Callable[[Recipe, Path, str], Stage]] = {
@@ -46,6 +49,7 @@ def train(
     on_step: Callable[[int, int, dict[str, float]], None] | None = None,
     processes: int = 1,
     compiled: bool = False,
+    drawers: int | None = None,
 ) -> dict[str, float]:
     """Train one stage for `minutes` or until its schedule ends, then evaluate and export to `folder`/model.
 
@@ -53,7 +57,8 @@ def train(
 
     start: a model folder to go on from with a fresh optimiser; a run that has state of its own goes on from that.
     processes: how many train together, each with a batch of its own; on GPUs, one each. compiled: transformer blocks
-    by torch.compile, which takes minutes at first.
+    by torch.compile, which takes minutes at first. drawers: processes that draw examples beside each of these; by
+    default none on a CPU, which has no cores to spare, and all but two of the cores for a GPU.
     """
     if stage not in STAGES:
         raise RequestError(f"unknown stage {stage!r}: choose one of {', '.join(STAGES)}")
@@ -64,7 +69,10 @@ def train(
         raise RequestError(f"{processes} processes need as many GPUs; {torch.cuda.device_count()} are here")
     if start is not None:
         begin(folder, start)
-    job = _Job(stage, recipe, folder, minutes, steps, device, threads or (1 if processes > 1 else None), seed, compiled)
+    threads = threads or (1 if processes > 1 else None)
+    if drawers is None:
+        drawers = 0 if device == "cpu" else max(1, (os.cpu_count() or 2) - 2) // processes
+    job = _Job(stage, recipe, folder, minutes, steps, device, threads, seed, compiled, drawers)
     with ranks(processes, _run, job) as own:
         trainer = _run(own, job, on_step)
     return trainer.finish(folder / "model")
@@ -83,6 +91,7 @@ class _Job:
     threads: int | None
     seed: int
     compiled: bool
+    drawers: int
 
 
 def _run(own: Ranks, job: _Job, on_step: Callable[[int, int, dict[str, float]], None] | None = None) -> Trainer:
@@ -91,11 +100,12 @@ def _run(own: Ranks, job: _Job, on_step: Callable[[int, int, dict[str, float]], 
         torch.set_num_threads(job.threads)
     keep_memory()
     torch.manual_seed(job.seed)
-    recipe = RECIPES[job.recipe]()
+    recipe = RECIPES[job.recipe]().on(job.device)
     schedule = replace(recipe.schedules[job.stage], **({"steps": job.steps} if job.steps else {}))
     device = f"cuda:{own.rank}" if job.device == "cuda" and own.size > 1 else job.device
-    stage = STAGES[job.stage](recipe, job.folder / "model", device)
-    trainer = Trainer(stage, schedule, job.folder / job.stage, job.seed, own, job.compiled)
+    make = partial(STAGES[job.stage], recipe, job.folder / "model")
+    drawers = Drawers(partial(make, "cpu"), job.drawers) if job.drawers else None
+    trainer = Trainer(make(device), schedule, job.folder / job.stage, job.seed, own, job.compiled, drawers)
     if not trainer.resume() and (job.folder / STARTED).exists():
         warm(trainer, job.folder / "model")
     trainer.run(job.minutes * 60, on_step)
@@ -127,8 +137,8 @@ def begin(folder: Path, start: Path) -> None:
 
 
 def warm(trainer: Trainer, model: Path) -> None:
-    """Give a run's first step the weights of the stage's parts that lie in `model`."""
+    """Give a run's first step the weights of the stage's parts that lie in `model`; others begin from nothing."""
     for name, module in trainer.stage.trained.items():
-        if name in PARTS:
+        if name in PARTS and (model / name).exists():
             fit(module, load_part(model, name).state_dict(), f"the {name} of the model in {model}")
     trainer.begin_average()

@@ -14,7 +14,7 @@ from sgen_ray.world.scene import ATTRIBUTES, Film
 from sgen_ray.world.sky import paint_fog, paint_weather
 from sgen_ray.world.subjects import paint_subject
 
-_CPU_PIXELS, _GPU_PIXELS = 1 << 18, 1 << 25  # of one chunk: what stays in a core's cache; what fills a GPU
+_CPU_PIXELS, _GPU_PIXELS = 1 << 18, 1 << 23  # of one chunk: what stays in a core's cache; what fills a GPU
 
 
 def draw(films: Sequence[Film], times: Tensor, width: int, height: int, device: str | torch.device = "cpu") -> Tensor:
