@@ -99,6 +99,8 @@ def _run(own: Ranks, job: _Job, on_step: Callable[[int, int, dict[str, float]], 
     if job.threads:
         torch.set_num_threads(job.threads)
     keep_memory()
+    if job.device == "cuda":
+        torch.set_float32_matmul_precision("high")  # of what autocast leaves in float32
     torch.manual_seed(job.seed)
     recipe = RECIPES[job.recipe]().on(job.device)
     schedule = replace(recipe.schedules[job.stage], **({"steps": job.steps} if job.steps else {}))
