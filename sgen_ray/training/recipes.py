@@ -68,13 +68,13 @@ _ON_GPU = {
         steps=4000, batch=32, learning_rate=6e-4, decay=0.6, replay=1024, fresh=2, ahead=256, block=8
     ),
     "renderer": Schedule(
-        steps=20000, batch=256, learning_rate=2e-3, warmup=200, decay=0.6, replay=131072, fresh=8, ahead=4096, block=64
+        steps=3800, batch=256, learning_rate=2e-3, warmup=200, decay=0.6, replay=40960, fresh=8, ahead=4096, block=64
     ),
     "planner": Schedule(
         steps=8000, batch=48, learning_rate=2e-3, muon_rate=0.015, decay=0.7, replay=4096, fresh=4, ahead=512, block=16
     ),
 }
-"""Large batches of examples that other processes draw (`replay.Drawers`); each is seen some eight times."""
+"""Large batches of examples that other processes draw (`replay.Drawers`), as many as sixteen cores can."""
 
 
 def nano() -> Recipe:
