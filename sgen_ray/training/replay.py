@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
@@ -93,6 +94,7 @@ class Replay:
                 num_workers=self.drawers.processes,
                 prefetch_factor=4,
                 multiprocessing_context="spawn",
+                worker_init_fn=_undisturbed,
             )
             for items in loader:
                 yield self.stage.encode({name: value.to(self.device) for name, value in items.items()})
@@ -102,6 +104,11 @@ class Replay:
             self.items = {k: v.new_zeros(self.schedule.replay, *v.shape[1:]) for k, v in new.items()}
         for name, value in new.items():
             self.items[name][at : at + len(value)] = value
+
+
+def _undisturbed(worker: int) -> None:
+    """Ctrl-C reaches every process of a terminal; a drawer goes on until the step at hand has what it needs."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class _Blocks(Dataset[Items]):
