@@ -94,6 +94,11 @@ def test_engine_and_pipeline_make_the_same_latents(pipe: SemanticGenPipeline, pa
     np.testing.assert_array_equal(pipe("a red car", **SHORT, output_type="latent").frames[0], latents)
 
 
+def wrong(ours: np.ndarray, theirs: np.ndarray) -> float:
+    """How far apart, of how large."""
+    return float(np.linalg.norm(ours - theirs) / np.linalg.norm(theirs))
+
+
 def test_packing_halves_the_weights_and_hardly_changes_the_film(run: Path, packed: Path) -> None:
     whole, half = (load_factory(str(folder)) for folder in (run / "model", packed))
     assert sum(p.stat().st_size for p in packed.rglob("*.safetensors")) < 0.6 * sum(
@@ -101,9 +106,9 @@ def test_packing_halves_the_weights_and_hardly_changes_the_film(run: Path, packe
     )
     request = make_request("a red car", seconds=2, steps=2, plan_steps=2, grid=whole.grid)
     plans = [factory.planner().plan(request) for factory in (whole, half)]
-    assert np.abs(plans[0].semantic - plans[1].semantic).max() < 0.02
+    assert 0 < wrong(plans[1].semantic, plans[0].semantic) < 0.05  # a weight of 8 bits is off by a sixteenth at most
     latents = [factory.renderer().render(plans[0], Window(0, 0, 4)) for factory in (whole, half)]
-    assert np.abs(latents[0] - latents[1]).max() < 0.02
+    assert 0 < wrong(latents[1], latents[0]) < 0.05
     assert torch.equal(whole.renderer().flow.sigma_data, half.renderer().flow.sigma_data)  # buffers stay as they are
 
 
