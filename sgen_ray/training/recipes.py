@@ -147,7 +147,7 @@ def tiny() -> Recipe:
         autoencoder=_autoencoder(grid, channels=(160, 16, 64)),
         renderer=_renderer(grid, heads=4, head=64, layers=9, ffn=1024, text=192, refiner=64),
         planner=_planner(grid, heads=4, head=48, layers=7, ffn=768, text=192),
-        schedules=_ON_GPU,
+        schedules=_ON_GPU | {"renderer": replace(_ON_GPU["renderer"], steps=20000)},
         joint_start=2000,
         joint_steps=2000,
     )
