@@ -68,7 +68,7 @@ def encode_text(
 
 
 def encode_ids(encoder: nn.Module, ids: Tensor, padding: int) -> tuple[Tensor, Tensor]:
-    """Embeddings [N, L, D] and mask [N, L] of padded tokens [N, L]."""
+    """Embeddings [..., L, D] and mask [..., L] of padded tokens [..., L]."""
     mask = ids != padding
-    hidden = encoder(input_ids=ids, attention_mask=mask.long()).last_hidden_state
-    return hidden * mask.unsqueeze(-1), mask
+    flat = encoder(input_ids=ids.flatten(0, -2), attention_mask=mask.flatten(0, -2).long()).last_hidden_state
+    return flat.unflatten(0, ids.shape[:-1]) * mask.unsqueeze(-1), mask

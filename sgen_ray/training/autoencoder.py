@@ -13,7 +13,7 @@ from sgen_ray.models.autoencoder import TinyAutoencoder, coarse
 from sgen_ray.models.parts import save_part
 from sgen_ray.training.data import frames_at, from_bytes, seeds, to_bytes
 from sgen_ray.training.recipes import Recipe
-from sgen_ray.training.replay import Items, normal
+from sgen_ray.training.replay import Drawing, Items, normal
 from sgen_ray.training.sheets import save_rows
 
 FIT_BATCHES = 8
@@ -27,7 +27,7 @@ CHANGES = 0.1
 """How much differences between frames count, beside squared errors: what is still shall look still."""
 
 
-class AutoencoderStage:
+class AutoencoderStage(Drawing):
     """Trains the decoder on small crops; the encoder is fitted once, in closed form."""
 
     name = "autoencoder"
@@ -50,12 +50,6 @@ class AutoencoderStage:
         start = torch.randint(0, 12 * self.grid.fps - length, (count, 1), generator=generator)
         frames = frames_at(films, (start + torch.arange(length)) / self.grid.fps, self.grid, self.device)
         return {"frames": to_bytes(frames)}
-
-    def encode(self, items: Items) -> Items:
-        return items
-
-    def draw(self, seed: int, count: int, split: str = "train") -> Items:
-        return self.encode(self.sketch(seed, count, split))
 
     def loss(self, items: Items, generator: torch.Generator, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         frames = from_bytes(self._crop(items["frames"], generator))

@@ -85,13 +85,13 @@ class Clips:
         # The encoder looks at some of the clip's own frames.
         seen = (step_times(steps, grid, self.encoder.config.frames) * grid.fps).long()
         sampled = pixels[:, :, seen.to(self.device)].permute(0, 2, 3, 1, 4, 5)
-        text, mask = encode_ids(self.text_encoder, ids.flatten(0, 1), self.tokenizer.pad_token_id)
+        text, mask = encode_ids(self.text_encoder, ids, self.tokenizer.pad_token_id)
         return out | {
             "latents": self.autoencoder.encode_coarse(pixels),
             "anchors": self.autoencoder.encode_coarse(anchors),
             "features": self.encoder(sampled.flatten(0, 1)).unflatten(0, (len(ids), -1)),
-            "text": text.unflatten(0, (len(ids), -1)),
-            "text_mask": mask.unflatten(0, (len(ids), -1)),
+            "text": text,
+            "text_mask": mask,
         }
 
     @property

@@ -17,10 +17,10 @@ from sgen_ray import world
 from sgen_ray.models.folder import save_facts
 from sgen_ray.models.parts import save_part
 from sgen_ray.models.semantic import PreviewDecoder, SemanticCompressor, SemanticEncoder, kl_divergence, thumbnails
-from sgen_ray.models.text import tiny_text_encoder, token_ids, word_tokenizer
+from sgen_ray.models.text import padded_ids, tiny_text_encoder, word_tokenizer
 from sgen_ray.training.data import from_bytes, seeds, step_frames, to_bytes
 from sgen_ray.training.recipes import Recipe
-from sgen_ray.training.replay import Items, normal
+from sgen_ray.training.replay import Drawing, Items, normal
 from sgen_ray.training.sheets import save_rows
 
 SUBJECT_BOUND = ("subject", "colour", "action", "direction")
@@ -53,7 +53,7 @@ class Heads(nn.Module):
         return dict(zip(self.sizes, logits, strict=True)), where
 
 
-class EncoderStage:
+class EncoderStage(Drawing):
     """Trains what turns frames and words into meaning."""
 
     name = "encoder"
@@ -114,19 +114,9 @@ class EncoderStage:
             "said": said[1].unflatten(0, (count, -1)),
         }
 
-    def encode(self, items: Items) -> Items:
-        return items
-
-    def draw(self, seed: int, count: int, split: str = "train") -> Items:
-        return self.encode(self.sketch(seed, count, split))
-
     def _captions(self, texts: list[tuple[str, frozenset[str]]], truth: Tensor) -> tuple[Tensor, Tensor]:
         """Token ids [N, L], and the class of each attribute where the caption states it, else -100."""
-        length = self.recipe.text_length
-        ids = torch.zeros(len(texts), length, dtype=torch.long)
-        for row, (text, _) in enumerate(texts):
-            tokens = token_ids(self.tokenizer, text)
-            ids[row, : len(tokens)] = torch.tensor(tokens)
+        ids = padded_ids(self.tokenizer, [text for text, _ in texts])
         stated = torch.tensor([[a in mentions for a in world.ATTRIBUTES] for _, mentions in texts])
         return ids.to(self.device), torch.where(stated, truth, -100).to(self.device)
 

@@ -22,7 +22,7 @@ from sgen_ray.models.block import Block
 from sgen_ray.training import optimizers
 from sgen_ray.training.interrupt import between_steps
 from sgen_ray.training.ranks import Ranks
-from sgen_ray.training.replay import Drawers, Items, Replay, key
+from sgen_ray.training.replay import Drawers, Draws, Items, Replay, key
 from sgen_ray.training.schedule import Schedule
 from sgen_ray.training.state import fit, load_state, save_state
 
@@ -30,8 +30,8 @@ Figures = dict[str, Tensor]
 """Scalars that a step tells; they stay on its device until somebody looks, since looking waits for a GPU."""
 
 
-class Stage(Protocol):
-    """One network's training: what to draw (see `replay.Draws`), what to lower, what to show."""
+class Stage(Draws, Protocol):
+    """One network's training: what to draw, what to lower, what to show."""
 
     name: str
     trained: nn.ModuleDict
@@ -39,10 +39,6 @@ class Stage(Protocol):
     def prepare(self) -> None:
         """Called once before a fresh run's first step."""
         ...
-
-    def sketch(self, seed: int, count: int) -> Items: ...
-
-    def encode(self, items: Items) -> Items: ...
 
     def loss(self, items: Items, generator: torch.Generator, step: int) -> tuple[Tensor, Figures]: ...
 
@@ -144,12 +140,11 @@ class Trainer:
         keep = min(self.schedule.ema, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             # What is frozen, for good or for now, is its own average.
-            learning = {name for name, p in self.parameters.items() if p.grad is not None}
+            learning = [name for name, p in self.parameters.items() if p.grad is not None]
             live = self.stage.trained.state_dict()
             for name in live.keys() - learning:
                 self.ema[name].copy_(live[name])
-            names = sorted(learning)
-            get_ema_multi_avg_fn(keep)([self.ema[n] for n in names], [live[n] for n in names], None)
+            get_ema_multi_avg_fn(keep)([self.ema[n] for n in learning], [live[n] for n in learning], None)
         self.step += 1
         return {"loss": loss.detach(), "grad_norm": norm, **metrics}
 

@@ -20,7 +20,7 @@ from sgen_ray.models.text import encode_ids, encode_text, padded_ids
 from sgen_ray.training.data import from_bytes, seeds, shots_of, step_frames, to_bytes
 from sgen_ray.training.holding import PLANNER_MODES, PLANNER_WEIGHTS, draw_time, held_frames, pick_modes
 from sgen_ray.training.recipes import Recipe
-from sgen_ray.training.replay import Items, normal
+from sgen_ray.training.replay import Drawing, Items, normal
 from sgen_ray.training.sheets import save_rows
 
 TEXT_DROPOUT = 0.12
@@ -28,7 +28,7 @@ LENGTHS = (3, 6, 10, 15, 20, 30, 60)
 """Training lengths in semantic steps; longer films come in smaller batches, so that tokens a step stay about equal."""
 
 
-class PlannerStage:
+class PlannerStage(Drawing):
     """Trains PlannerDiT on films of 3 to 60 steps, one to eight shots, each with its own caption."""
 
     name = "planner"
@@ -44,9 +44,9 @@ class PlannerStage:
         parts = {"planner": PlannerDiT(**recipe.planner), "preview": load_part(folder, "preview", device)}
         parts["preview"].requires_grad_(True)
         self.trained = nn.ModuleDict(parts).to(self.device)
-        with torch.no_grad():
-            null = encode_text(self.text_encoder, self.tokenizer, [""], self.device)
-        self.null_text, self.null_mask = (x[0] for x in null)
+        self.null_text, self.null_mask = (
+            x[0] for x in encode_text(self.text_encoder, self.tokenizer, [""], self.device)
+        )
         self.steps = round(recipe.max_seconds * self.grid.fps / self.grid.frames_per_step)
 
     @property
@@ -79,19 +79,17 @@ class PlannerStage:
         """The same with the films' plans, thumbnails of each step, and embedded texts."""
         out = dict(items)
         sampled, ids = out.pop("frames"), out.pop("ids")
-        features = torch.stack([self.encoder(from_bytes(film)) for film in sampled])
+        films = [from_bytes(film) for film in sampled]
+        features = torch.stack([self.encoder(film) for film in films])
         size = (8 * self.grid.semantic_height, 8 * self.grid.semantic_width)
-        seen = torch.stack([thumbnails(from_bytes(film).mean(1), *size) for film in sampled])
-        text, mask = encode_ids(self.text_encoder, ids.flatten(0, 1), self.tokenizer.pad_token_id)
+        seen = torch.stack([thumbnails(film.mean(1), *size) for film in films])
+        text, mask = encode_ids(self.text_encoder, ids, self.tokenizer.pad_token_id)
         return out | {
             "z": self.compressor.encode(features.permute(0, 1, 3, 4, 2)).permute(0, 4, 1, 2, 3),
             "thumbnails": to_bytes(seen.clamp(-1, 1)),
-            "text": text.unflatten(0, (len(ids), -1)),
-            "text_mask": mask.unflatten(0, (len(ids), -1)),
+            "text": text,
+            "text_mask": mask,
         }
-
-    def draw(self, seed: int, count: int, split: str = "train") -> Items:
-        return self.encode(self.sketch(seed, count, split))
 
     def conditioning(self, shot: Tensor, text: Tensor, mask: Tensor) -> Conditioning:
         return Conditioning(text=text, text_mask=mask, shot=shot, shot_clock=shot_clock(shot))

@@ -24,7 +24,7 @@ from sgen_ray.training.holding import (
     pick_modes,
 )
 from sgen_ray.training.recipes import Recipe
-from sgen_ray.training.replay import Items, normal
+from sgen_ray.training.replay import Drawing, Items, normal
 from sgen_ray.training.sheets import save_rows
 
 TEXT_DROPOUT, PLAN_DROPOUT, ANCHOR_SHARE, SHORT_ANCHOR_SHARE = 0.3, 0.08, 0.3, 0.1
@@ -36,7 +36,7 @@ CHANGE_WEIGHT = 2.0
 """How much the error of changes between frames counts beside that of frames: steps, pans and tracking shots."""
 
 
-class RendererStage:
+class RendererStage(Drawing):
     """Trains RendererDiT on world clips with their true plan, noised, and frames held in every way."""
 
     name = "renderer"
@@ -51,8 +51,7 @@ class RendererStage:
         self.trained.to(self.device)
         words = load_part(folder, "text_encoder", device), load_part(folder, "tokenizer")
         self.clips = Clips(self.grid, recipe.clip, self.autoencoder, encoder, *words, self.device)
-        with torch.no_grad():
-            self.null_text = encode_text(*words, [""], self.device)[0][0]
+        self.null_text = encode_text(*words, [""], self.device)[0][0]
         if count := self.network.config.null_tokens:
             self.network.null_text.copy_(self.null_text[:count])
         self.levels = torch.tensor(times(24, recipe.renderer_shift)[:24])
@@ -73,9 +72,6 @@ class RendererStage:
 
     def encode(self, items: Items) -> Items:
         return self.clips.encode(items)
-
-    def draw(self, seed: int, count: int, split: str = "train") -> Items:
-        return self.encode(self.sketch(seed, count, split))
 
     def _plan(self, items: Items, generator: torch.Generator, joint: bool) -> tuple[Tensor, Tensor]:
         """Noised plan tokens [B, C, S, h, w] and the KL term."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import signal
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import count
 from typing import Protocol
 
 import torch
@@ -30,6 +30,20 @@ class Draws(Protocol):
         ...
 
 
+class Drawing(ABC):
+    """A stage of the world: its examples come from either split, and may need no network."""
+
+    @abstractmethod
+    def sketch(self, seed: int, count: int, split: str = "train") -> Items: ...
+
+    def encode(self, items: Items) -> Items:
+        return items
+
+    def draw(self, seed: int, count: int, split: str = "train") -> Items:
+        """Both parts."""
+        return self.encode(self.sketch(seed, count, split))
+
+
 @dataclass(frozen=True)
 class Drawers:
     """Processes that sketch beside the one that trains, each with a stage of its own.
@@ -41,6 +55,18 @@ class Drawers:
 
     stage: Callable[[], Draws]
     processes: int
+
+    def sketches(self, seed: int, first: int, size: int) -> DataLoader[Items]:
+        """Blocks of `size` items from block `first` on, drawn ahead."""
+        return DataLoader(
+            _Blocks(self.stage, seed, size),
+            batch_size=None,
+            sampler=range(first, 2**31),
+            num_workers=self.processes,
+            prefetch_factor=4,
+            multiprocessing_context="spawn",
+            worker_init_fn=_undisturbed,
+        )
 
 
 class Replay:
@@ -56,17 +82,19 @@ class Replay:
         self.stage, self.schedule, self.seed, self.device, self.drawers = stage, schedule, seed, device, drawers
         self.items: Items | None = None
         self.drawn = 0
-        self.blocks: Iterator[Items] | None = None
+        self.sketched: Iterator[Items] | None = None
+        self.following = 0
+        """The block that `sketched` gives next."""
 
     def batch(self, step: int, generator: torch.Generator) -> Items:
         s = self.schedule
         if not s.replay:
-            return self._next(step, s.batch)
+            return self._block(step, s.batch)
         block = s.block or s.fresh
         target = -(-(s.ahead + (step + 1) * s.fresh) // block) * block
         self.drawn = max(self.drawn, target - s.replay)
         while self.drawn < target:
-            self._put(self._next(self.drawn // block, block), self.drawn % s.replay)
+            self._put(self._block(self.drawn // block, block), self.drawn % s.replay)
             self.drawn += block
         assert self.items is not None
         # The newest ones are sure to be seen.
@@ -76,28 +104,14 @@ class Replay:
         pick = pick.to(self.device)
         return {name: value[pick] for name, value in self.items.items()}
 
-    def _next(self, index: int, size: int) -> Items:
-        """Block `index` of `size` items; those after it come next."""
-        if self.blocks is None:
-            self.blocks = self._drawn(index, size)
-        return next(self.blocks)
-
-    def _drawn(self, first: int, size: int) -> Iterator[Items]:
+    def _block(self, index: int, size: int) -> Items:
+        """Block `index` of `size` items."""
         if self.drawers is None:
-            for index in count(first):
-                yield self.stage.encode(self.stage.sketch(key(self.seed, index), size))
-        else:
-            loader = DataLoader(
-                _Blocks(self.drawers.stage, self.seed, size),
-                batch_size=None,
-                sampler=range(first, 2**31),
-                num_workers=self.drawers.processes,
-                prefetch_factor=4,
-                multiprocessing_context="spawn",
-                worker_init_fn=_undisturbed,
-            )
-            for items in loader:
-                yield self.stage.encode({name: value.to(self.device) for name, value in items.items()})
+            return self.stage.encode(self.stage.sketch(key(self.seed, index), size))
+        if self.sketched is None or index != self.following:
+            self.sketched = iter(self.drawers.sketches(self.seed, index, size))
+        self.following = index + 1
+        return self.stage.encode({name: value.to(self.device) for name, value in next(self.sketched).items()})
 
     def _put(self, new: Items, at: int) -> None:
         if self.items is None:

@@ -10,6 +10,8 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
+from sgen_ray.training.data import to_bytes
+
 
 def save_rows(path: Path, rows: Sequence[Tensor], scale: int = 1) -> None:
     """Each row is frames [3, T, H, W] in -1..1; rows of other sizes are resized to the first's."""
@@ -22,7 +24,7 @@ def save_rows(path: Path, rows: Sequence[Tensor], scale: int = 1) -> None:
         pictures.append(torch.cat(list(functional.pad(frames, (1, 1, 1, 1), value=-1)), -1))
     widest = max(p.shape[-1] for p in pictures)
     sheet = torch.cat([functional.pad(p, (0, widest - p.shape[-1]), value=-1) for p in pictures], 1)
-    pixels = ((sheet.clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()
+    pixels = to_bytes(sheet.clamp(-1, 1)).permute(1, 2, 0).numpy()
     image = Image.fromarray(pixels)
     if scale > 1:
         image = image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
