@@ -15,11 +15,13 @@ from safetensors.torch import load_file
 from torch import nn
 
 from sgen_ray.errors import ModelError, OutputError, RequestError
+from sgen_ray.models.dit import Conditioning, PlannerDiT
 from sgen_ray.models.folder import fingerprint
 from sgen_ray.models.parts import load_part
 from sgen_ray.training.loop import Trainer
 from sgen_ray.training.muon import orthogonal
 from sgen_ray.training.pack import provenance
+from sgen_ray.training.planner import told
 from sgen_ray.training.recipes import RECIPES
 from sgen_ray.training.replay import Drawers, Items, Replay
 from sgen_ray.training.run import STAGES, begin, warm
@@ -87,6 +89,25 @@ def test_a_resumed_run_equals_one_in_one_go(name: str, model: Path, tmp_path: Pa
     assert one[0].keys() == other[0].keys()
     for key, value in one[0].items():
         assert torch.equal(value, other[0][key]), key
+
+
+def test_a_planner_need_not_read_the_texts_of_shots_that_a_crop_leaves_out() -> None:
+    generator = torch.Generator().manual_seed(0)
+    planner = PlannerDiT(**micro().planner)
+    for p in planner.parameters():
+        nn.init.normal_(p, std=0.2, generator=generator)
+    shot = torch.tensor([[0, 0, 1], [1, 2, 2], [3, 3, 3]])
+    words = torch.tensor([[5, 9, 1, 1], [20, 3, 7, 30], [30, 30, 30, 10]])
+    text, mask = torch.randn(3, 4, 32, 16, generator=generator), torch.arange(32) < words[..., None]
+    crop, few, short = told(shot, text, mask)
+    assert crop.tolist() == [[0, 0, 1], [0, 1, 1], [0, 0, 0]]
+    assert few.shape == (3, 2, 16, 16)  # two shots at most, of 10 words, which makes 16
+    z = torch.randn(3, 4, 3, 1, 2, generator=generator)
+    t = torch.rand(3, 3, generator=generator)
+    with torch.no_grad():
+        whole, trimmed = planner(z, t, Conditioning(text, mask, shot)), planner(z, t, Conditioning(few, short, crop))
+    torch.testing.assert_close(trimmed, whole)
+    assert not torch.allclose(whole, planner(z, t, Conditioning(-few, short, crop)))
 
 
 def test_the_compressor_trains_along_and_is_then_frozen(model: Path, tmp_path: Path) -> None:

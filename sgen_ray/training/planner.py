@@ -26,6 +26,8 @@ from sgen_ray.training.sheets import save_rows
 TEXT_DROPOUT = 0.12
 LENGTHS = (3, 6, 10, 15, 20, 30, 60)
 """Training lengths in semantic steps; longer films come in smaller batches, so that tokens a step stay about equal."""
+SHOTS = (1, 1, 2, 3, 4, 4, 6, 8)
+"""Of a minute, each as often: what a film of one shot leaves open it must keep for longest."""
 
 
 class PlannerStage(Drawing):
@@ -60,7 +62,7 @@ class PlannerStage(Drawing):
         """Full-length films; `loss` crops them to shorter ones."""
         shots, own = self.recipe.max_shots, seeds(seed, count)
         generator = torch.Generator().manual_seed(seed)
-        numbers = [(1, 2, 3, 4, 4, 5, 6, 8)[int(i)] for i in torch.randint(8, (count,), generator=generator)]
+        numbers = [SHOTS[int(i)] for i in torch.randint(len(SHOTS), (count,), generator=generator)]
         films = [world.sample_film(s, self.recipe.max_seconds, n, split) for s, n in zip(own, numbers, strict=True)]
         step = torch.arange(self.steps).expand(count, -1)
         frames = self.encoder.config.frames
@@ -108,6 +110,7 @@ class PlannerStage(Drawing):
         drop = (torch.rand(len(z), generator=generator) < TEXT_DROPOUT).to(self.device)
         text = torch.where(drop.reshape(-1, 1, 1, 1), self.null_text, text)
         mask = torch.where(drop.reshape(-1, 1, 1), self.null_mask, mask)
+        shot, text, mask = told(shot, text, mask)
         modes = pick_modes(PLANNER_MODES, PLANNER_WEIGHTS, len(z), generator)
         held = torch.stack([held_frames(mode, length, generator) for mode in modes]).to(self.device)
         t = draw_time(len(z), generator, self.recipe.planner["sampling_shift"]).to(self.device)
@@ -171,6 +174,21 @@ class PlannerStage(Drawing):
     def export(self, folder: Path) -> None:
         for name in ("planner", "preview"):
             save_part(folder, name, self.trained[name])
+
+
+def told(shot: Tensor, text: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Shots [B, T] counted from the first that each crop shows, with the texts of those shots only, as long as the
+    longest of them; whatever else there is would be masked, and costs as much as what is read.
+
+    text [B, K, L, D] and mask [B, K, L]; lengths are multiples of 8, so that a compiler meets few of them.
+    """
+    first = shot[:, :1]
+    shown = int((shot - first).max()) + 1
+    which = (first + torch.arange(shown, device=shot.device)).clamp(max=text.shape[1] - 1)
+    row = torch.arange(len(shot), device=shot.device)[:, None]
+    text, mask = text[row, which], mask[row, which]
+    words = -(-int(mask.flatten(0, 1).any(0).sum()) // 8) * 8
+    return shot - first, text[:, :, :words], mask[:, :, :words]
 
 
 def crop_starts(shot: Tensor, length: int, generator: torch.Generator) -> Tensor:

@@ -118,7 +118,16 @@ def nano() -> Recipe:
                 block=16,
             ),
             "planner": Schedule(
-                steps=8000, batch=6, learning_rate=3e-3, decay=0.4, ema=0.997, replay=1024, fresh=1, ahead=128, block=4
+                steps=8000,
+                batch=12,
+                learning_rate=2e-3,
+                muon_rate=0.012,
+                decay=0.6,
+                ema=0.997,
+                replay=1024,
+                fresh=1,
+                ahead=128,
+                block=4,
             ),
         },
         short_steps=7500,
