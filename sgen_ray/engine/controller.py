@@ -99,6 +99,7 @@ class SharedPool:
         if self._handle is not None:
             return self._handle
         import ray
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         spec, name = self._spec, pool_name(self._spec)
         crowded = not _room(spec)
@@ -110,12 +111,15 @@ class SharedPool:
                 handle = ray.get_actor(other, namespace=item["namespace"])
                 same_model = ours and other.startswith(f"{PREFIX}:{spec.name}:")
                 (handle.retire if same_model else handle.make_room).remote()
+        # Beside who asks first, if that can be: it needs no core, and could else sit on a machine that is about to go.
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
         options = {
             "lifetime": "detached",
             "get_if_exists": True,
             "num_cpus": 0,
             "max_restarts": 0,
             "max_concurrency": 8,
+            "scheduling_strategy": here,
         }
         actor = ray.remote(Controller).options(name=name, namespace=spec.namespace, **options)
         self._handle = actor.remote(self._runtime, spec)
