@@ -27,7 +27,7 @@ TEXT_DROPOUT = 0.12
 LENGTHS = (3, 6, 10, 15, 20, 30, 60)
 """Training lengths in semantic steps; longer films come in smaller batches, so that tokens a step stay about equal."""
 SHOTS = (1, 1, 2, 3, 4, 4, 6, 8)
-"""Of a minute, each as often: what a film of one shot leaves open it must keep for longest."""
+"""Shots of the minutes that are drawn, each entry as often; what is left open must last longest where there is one."""
 
 
 class PlannerStage(Drawing):
