@@ -183,12 +183,12 @@ def told(shot: Tensor, text: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tens
     text [B, K, L, D] and mask [B, K, L]; lengths are multiples of 8, so that a compiler meets few of them.
     """
     first = shot[:, :1]
-    shown = int((shot - first).max()) + 1
-    which = (first + torch.arange(shown, device=shot.device)).clamp(max=text.shape[1] - 1)
+    shot = shot - first
+    which = (first + torch.arange(int(shot.max()) + 1, device=shot.device)).clamp(max=text.shape[1] - 1)
     row = torch.arange(len(shot), device=shot.device)[:, None]
     text, mask = text[row, which], mask[row, which]
     words = -(-int(mask.flatten(0, 1).any(0).sum()) // 8) * 8
-    return shot - first, text[:, :, :words], mask[:, :, :words]
+    return shot, text[:, :, :words], mask[:, :, :words]
 
 
 def crop_starts(shot: Tensor, length: int, generator: torch.Generator) -> Tensor:
