@@ -17,6 +17,7 @@ from sgen_ray.evaluation.adherence import Case, Reading, adherence, draw_cases, 
 from sgen_ray.evaluation.painting import Model, paint, request
 from sgen_ray.media.sheets import contact_sheet
 from sgen_ray.models.inference import to_pixels
+from sgen_ray.types import VideoRequest
 from sgen_ray.world import ATTRIBUTES
 
 SHEET = 20
@@ -45,8 +46,8 @@ class Judged:
 def main() -> None:
     parser = options(__doc__ or "", films=200, small=4)
     parser.add_argument("--seconds", type=float, default=8.0, help="length of each film")
-    parser.add_argument("--steps", type=int, default=8, help="of the renderer")
-    parser.add_argument("--guidance", type=float, default=2.5, help="of the planner")
+    parser.add_argument("--steps", type=int, default=VideoRequest.steps, help="of the renderer")
+    parser.add_argument("--guidance", type=float, default=VideoRequest.guidance, help="of the planner")
     arguments = parser.parse_args()
     cases = draw_cases(arguments.films, arguments.seconds, arguments.seed)
     tasks = [Task(arguments.model, case, arguments.seconds, arguments.steps, arguments.guidance) for case in cases]

@@ -28,6 +28,7 @@ from sgen_ray.training.planner import PlannerStage
 from sgen_ray.training.recipes import RECIPES
 from sgen_ray.training.renderer import RendererStage
 from sgen_ray.training.sheets import save_rows
+from sgen_ray.types import VideoRequest
 
 RENDERER_EXAMPLES = ("none", "first", "prefix", "both", "anchors")
 PLANNER_EXAMPLES = ("none", "prefix", "span", "outside")
@@ -46,7 +47,7 @@ class Held:
 
 def main() -> None:
     parser = options(__doc__ or "", films=4, small=1)
-    parser.add_argument("--steps", type=int, default=8, help="of the renderer, for the sheet")
+    parser.add_argument("--steps", type=int, default=VideoRequest.steps, help="of the renderer, for the sheet")
     arguments = parser.parse_args()
     factory = load_factory(arguments.model)
     recipe = RECIPES[str(factory.facts.get("recipe", factory.name))]()

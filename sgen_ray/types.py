@@ -41,7 +41,7 @@ class VideoRequest:
     height: int
     fps: int
     seed: int = 0
-    steps: int = 8
+    steps: int = 4
     plan_steps: int = 16
     guidance: float = 2.5
     negative_prompt: str = ""

@@ -37,9 +37,9 @@ def wan() -> WanTransformer3DModel:
     return randomised(WanTransformer3DModel(**WAN, rope_max_seq_len=32))
 
 
-@pytest.fixture(scope="module")
-def renderer() -> RendererDiT:
-    return randomised(RendererDiT(**OURS))
+@pytest.fixture(scope="module", params=[None, (1, 1)], ids=["patches", "overlapping patches"])
+def renderer(request: pytest.FixtureRequest) -> RendererDiT:
+    return randomised(RendererDiT(**OURS, patch_stride=request.param))
 
 
 def film(frames: int) -> tuple[torch.Tensor, torch.Tensor, Conditioning]:
@@ -82,6 +82,34 @@ def test_equals_wan_with_its_weights(wan: WanTransformer3DModel) -> None:
         theirs = wan(x, 1000 * t, text, return_dict=False)[0]
         out = ours(x, t[:, None].expand(-1, 3), Conditioning(text=text[:, None]))
     torch.testing.assert_close(out, theirs, atol=2e-5, rtol=1e-4)
+
+
+def test_overlapping_patches_answer_their_mean() -> None:
+    """Without blocks a token answers for its own patch alone, so the answer is known patch by patch."""
+    size = {**OURS, "num_layers": 0, "refiner_channels": 0, "spatial_embedding": False, "semantic_channels": 0}
+    size |= {"aligned_plan": False}
+    plain = randomised(RendererDiT(**size))
+    whole, rows = (RendererDiT(**size, patch_stride=by).eval() for by in ((1, 1), (2, 1)))
+    x, t, c = film(2)
+    c = Conditioning(text=c.text)
+    for network, down in ((whole, 1), (rows, 2)):
+        network.load_state_dict(plain.state_dict())
+        total, count = torch.zeros_like(x), torch.zeros_like(x)
+        for i in range(0, 3, down):
+            for j in range(7):
+                total[..., i : i + 2, j : j + 2] += plain(x[..., i : i + 2, j : j + 2], t, c)
+                count[..., i : i + 2, j : j + 2] += 1
+        with torch.no_grad():
+            torch.testing.assert_close(network(x, t, c), total / count, atol=1e-5, rtol=1e-5)
+
+
+def test_patches_that_only_touch_are_the_same_by_stride_or_without() -> None:
+    x, t, c = film(8)
+    plain = randomised(RendererDiT(**OURS))
+    strided = RendererDiT(**OURS, patch_stride=(2, 2)).eval()
+    strided.load_state_dict(plain.state_dict())
+    with torch.no_grad():
+        assert torch.equal(strided(x, t, c), plain(x, t, c))
 
 
 def test_public_weights_load_by_their_own_names(wan: WanTransformer3DModel, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from dataclasses import replace
@@ -89,6 +90,28 @@ def test_a_resumed_run_equals_one_in_one_go(name: str, model: Path, tmp_path: Pa
     assert one[0].keys() == other[0].keys()
     for key, value in one[0].items():
         assert torch.equal(value, other[0][key]), key
+
+
+def test_a_pupil_learns_to_do_without_guidance(model: Path, tmp_path: Path) -> None:
+    run = trainer("distil", model, tmp_path, Schedule(steps=200, batch=4, learning_rate=1e-3, warmup=5, ema=0.9))
+    run.resume()
+    teacher = {name: value.clone() for name, value in run.stage.trained["teacher"].state_dict().items()}
+    with torch.no_grad():
+        before = run.stage.evaluate()
+    batch = run.stage.draw(0, 4)
+    run.replay._block = lambda index, size: batch  # type: ignore[method-assign]
+    run.run(1e6)
+    after = run.finish(tmp_path / "pupil")
+    assert after["loss_none"] < 0.5 * before["loss_none"] and after["loss_prefix"] < 0.5 * before["loss_prefix"]
+    for name, value in run.stage.trained["teacher"].state_dict().items():
+        assert torch.equal(value, teacher[name]), name
+    pupil = load_part(tmp_path / "pupil", "renderer")
+    assert pupil.config.plan_guidance == 1.0
+    shutil.copytree(model, tmp_path / "taught")
+    shutil.rmtree(tmp_path / "taught" / "renderer")
+    shutil.copytree(tmp_path / "pupil" / "renderer", tmp_path / "taught" / "renderer")
+    with pytest.raises(RequestError, match="nothing to distil"):
+        trainer("distil", tmp_path / "taught", tmp_path / "again").resume()
 
 
 def test_a_planner_need_not_read_the_texts_of_shots_that_a_crop_leaves_out() -> None:

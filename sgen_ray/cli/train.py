@@ -16,6 +16,7 @@ class StageName(StrEnum):
     autoencoder = "autoencoder"
     renderer = "renderer"
     planner = "planner"
+    distil = "distil"
 
 
 def train(
@@ -51,7 +52,7 @@ def train(
 
     The run's folder holds the state, metrics.jsonl, evaluation.jsonl and sample sheets of each stage, and the model so
     far in model/. Stages: encoder, autoencoder, renderer, planner, in this order; renderer and planner may run side by
-    side.
+    side. At the end, distil may fold the renderer's guidance into it, which halves what a step of painting takes.
     """
     from sgen_ray.cli import show
     from sgen_ray.cli.progress import training

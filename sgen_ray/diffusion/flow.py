@@ -61,16 +61,21 @@ class Flow(nn.Module):
         return c_skip * x.float() + c_out * network((c_in * x).to(x.dtype), t).float()
 
     def loss(
-        self, network: Network, x0: Tensor, eps: Tensor, t: Tensor, weight: Tensor | None = None, change: float = 0.0
-    ) -> Tensor:
+        self, network: Network, x0: Tensor, eps: Tensor, t: Tensor, weight: Tensor | None = None, change: float = 0.0,
+        teacher: Network | None = None,
+    ) -> Tensor:  # fmt: skip
         """Mean squared velocity error of each frame, [B, T]; frames with t = 0 are held and count nothing.
 
         With `sigma_data`, channels count by their deviation: what is large in the latents is large in the picture.
         weight: [B, T, H, W], how much each place counts.
         change: how much the error of the change from one free frame to the next counts beside that of the frames. Most
             of a velocity's error is texture, the same in every frame; this looks at what moves.
+        teacher: the network whose velocity is the right one, in place of the data's.
         """
-        wrong = self.velocity(network, add_noise(x0, eps, t), t) - (eps - x0)
+        x = add_noise(x0, eps, t)
+        with torch.no_grad():
+            right = eps - x0 if teacher is None else self.velocity(teacher, x, t)
+        wrong = self.velocity(network, x, t) - right
         error = wrong**2
         if change:
             free = per_frame((t[:, 1:] > 0) & (t[:, :-1] > 0), wrong)

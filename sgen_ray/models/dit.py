@@ -12,12 +12,13 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from sgen_ray.diffusion.flow import Network
 from sgen_ray.models.base import ConfigMixin, ModelMixin, get_timestep_embedding, register_to_config
 from sgen_ray.models.block import Block, LayerNorm, Text
+from sgen_ray.models.embedding import TimeTextEmbedding
 from sgen_ray.models.init import unit, zero
+from sgen_ray.models.patches import embedded_patches, joined
 from sgen_ray.models.rope import centres, grid_positions, rope
 from sgen_ray.models.spans import Run, runs, span_attention
 
@@ -47,35 +48,12 @@ class Conditioning:
     shot_clock: Tensor | None = None
 
 
-class TimeTextEmbedding(nn.Module):
-    """Wan's condition embedder: sinusoidal time to D and 6 D, text to D."""
-
-    def __init__(self, dim: int, freq_dim: int, text_dim: int) -> None:
-        super().__init__()
-        self.freq_dim = freq_dim
-        self.time_embedder = nn.ModuleDict({"linear_1": nn.Linear(freq_dim, dim), "linear_2": nn.Linear(dim, dim)})
-        self.time_proj = nn.Linear(dim, 6 * dim)
-        self.text_embedder = nn.ModuleDict({"linear_1": nn.Linear(text_dim, dim), "linear_2": nn.Linear(dim, dim)})
-
-    def time(self, t: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """t [B, F] in 0..1 -> ([B, F, D], [B, F, 6, D])."""
-        wave = get_timestep_embedding(
-            1000 * t.flatten().float(), self.freq_dim, flip_sin_to_cos=True, downscale_freq_shift=0
-        )
-        linear_1, linear_2 = self.time_embedder["linear_1"], self.time_embedder["linear_2"]
-        out = linear_2(functional.silu(linear_1(wave.to(dtype))))
-        six = self.time_proj(functional.silu(out))
-        return out.unflatten(0, t.shape), six.unflatten(-1, (6, -1)).unflatten(0, t.shape)
-
-    def text(self, text: Tensor) -> Tensor:
-        linear_1, linear_2 = self.text_embedder["linear_1"], self.text_embedder["linear_2"]
-        return linear_2(functional.gelu(linear_1(text), approximate="tanh"))
-
-
 class VideoDiT(ModelMixin, ConfigMixin):
     """A Wan2.1 diffusion transformer over frames of latent patches.
 
     Args (those that Wan does not have):
+        patch_stride: rows and columns from one patch to the next; less than the patch's own, and patches overlap: each
+            latent pixel is then seen by several tokens, and is the mean of what they answer. None: they do not.
         semantic_channels: width of in-context semantic tokens, 0 for none.
         semantic_stride: latent frames a semantic step.
         attention_span: frames attended at once, 0 for all; shifted by half in odd layers.
@@ -119,11 +97,12 @@ class VideoDiT(ModelMixin, ConfigMixin):
         sampling_temperature: float = 1.0,
         plan_guidance: float = 1.0,
         null_tokens: int = 0,
+        patch_stride: tuple[int, int] | None = None,
     ) -> None:
         super().__init__()
         dim = num_attention_heads * attention_head_dim
         p_t, p_h, p_w = patch_size
-        self.patch_embedding = nn.Conv3d(in_channels, dim, (p_t, p_h, p_w), (p_t, p_h, p_w))
+        self.patch_embedding = nn.Conv3d(in_channels, dim, (p_t, p_h, p_w), (p_t, *(patch_stride or (p_h, p_w))))
         self.condition_embedder = TimeTextEmbedding(dim, freq_dim, text_dim)
         blocks = [Block(dim, num_attention_heads, ffn_dim, eps) for _ in range(num_layers)]
         self.blocks = nn.ModuleList(blocks)
@@ -175,12 +154,14 @@ class VideoDiT(ModelMixin, ConfigMixin):
         """x [B, C, T, H, W] at per-frame times t [B, T] -> the network's answer in the same shape."""
         config, x = self.config, x.to(self.dtype)
         p_t, p_h, p_w = config.patch_size
-        frames, height, width = x.shape[2] // p_t, x.shape[3] // p_h, x.shape[4] // p_w
+        frames = x.shape[2] // p_t
         count = 0 if c.anchors is None else c.anchors.shape[2]
         x_in = x if c.anchors is None else torch.cat((x, c.anchors.to(x.dtype)), 2)
         times = torch.arange(frames, device=x.device).float()
-        tokens = self._embed(x_in)
-        place = grid_positions(times, torch.arange(height, device=x.device), torch.arange(width, device=x.device))
+        tokens, height, width = embedded_patches(self.patch_embedding, x_in)
+        _, down, along = self.patch_embedding.stride
+        row, column = (torch.arange(n, device=x.device) * by for n, by in ((height, down / p_h), (width, along / p_w)))
+        place = grid_positions(times, row, column)
         ropes = [self._rope(place, c.anchor_times, frames)]
         levels = [t[:, ::p_t] if count == 0 else torch.cat((t, t.new_zeros(len(t), count)), 1)]
         streams = [tokens + self._spatial(place[:1]).to(tokens.dtype)]
@@ -192,15 +173,19 @@ class VideoDiT(ModelMixin, ConfigMixin):
             streams[0] = streams[0] + self.clock_embedding(wave.to(tokens.dtype)).unsqueeze(2)
         if c.semantic is not None:
             assert self.semantic_embedding is not None
-            steps, rows, columns = c.semantic.shape[2:]
+            steps, *grid = c.semantic.shape[2:]
+            extent = x.shape[3] / p_h, x.shape[4] / p_w
             when = (torch.arange(steps).float() + 0.5) * config.semantic_stride - 0.5
-            where = grid_positions(when, centres(rows, height), centres(columns, width)).to(x.device)
+            where = grid_positions(when, *map(centres, grid, extent)).to(x.device)
             ropes.append(rope(where, config.attention_head_dim))
             levels.append(t.new_zeros(len(t), steps))
             semantic = self.semantic_embedding(c.semantic.to(x.dtype).permute(0, 2, 3, 4, 1).flatten(2, 3))
             streams.append(semantic + self._spatial(where[:1]).to(x.dtype))
             if self.plan_projection is not None:
-                above = self._under(self.plan_projection(semantic), (rows, columns), (frames, height, width))
+                cells = [
+                    ((at + 0.5) * n / size).long() for at, n, size in zip((row, column), grid, extent, strict=True)
+                ]
+                above = self._under(self.plan_projection(semantic), grid, frames, cells)
                 streams[0] = torch.cat((streams[0][:, :frames] + above, streams[0][:, frames:]), 1)
         embedded = [self.condition_embedder.time(level, x.dtype) for level in levels]
         text = self._text(c, [s.shape[1] for s in streams])
@@ -217,10 +202,7 @@ class VideoDiT(ModelMixin, ConfigMixin):
                 return [o for o in out if o is not None]
 
             streams = block(streams, [e[1] for e in embedded], ropes, text, attend)
-        return self._head(streams[0][:, :frames], embedded[0][0][:, :frames], x, (height, width))
-
-    def _embed(self, x: Tensor) -> Tensor:
-        return self.patch_embedding(x).flatten(3).permute(0, 2, 3, 1)
+        return self._head(streams[0][:, :frames], embedded[0][0][:, :frames], x)
 
     def _rope(self, place: Tensor, anchor_times: Tensor | None, frames: int) -> Tensor:
         """Rotation of the latent stream; anchors far away are seen as if half a clip beyond its ends."""
@@ -233,13 +215,11 @@ class VideoDiT(ModelMixin, ConfigMixin):
         known[..., 0] = when[..., None]
         return rope(torch.cat((place.expand(batch, -1, -1, -1), known), 1), self.config.attention_head_dim)
 
-    def _under(self, plan: Tensor, grid: tuple[int, int], size: tuple[int, int, int]) -> Tensor:
-        """Plan tokens [B, S, h w, D] repeated to the latent patches [B, T, H W, D] that each one covers."""
-        frames, height, width = size
+    def _under(self, plan: Tensor, grid: list[int], frames: int, cells: list[Tensor]) -> Tensor:
+        """Plan tokens [B, S, h w, D] repeated to the latent patches [B, T, H W, D], by the cells of the plan's grid
+        that their rows and columns lie in."""
         when = torch.arange(frames, device=plan.device) // self.config.semantic_stride
-        row = torch.arange(height, device=plan.device) * grid[0] // height
-        column = torch.arange(width, device=plan.device) * grid[1] // width
-        return plan.unflatten(2, grid)[:, when][:, :, row][:, :, :, column].flatten(2, 3)
+        return plan.unflatten(2, grid)[:, when][:, :, cells[0]][:, :, :, cells[1]].flatten(2, 3)
 
     def _spatial(self, where: Tensor) -> Tensor:
         """Fixed sine embedding [1, P, D] of the rows and columns of where [1, P, 3]."""
@@ -269,11 +249,10 @@ class VideoDiT(ModelMixin, ConfigMixin):
             masks.append((same.unsqueeze(-1) & valid.unsqueeze(1)).flatten(2))
         return Text(tokens, masks)
 
-    def _head(self, tokens: Tensor, time: Tensor, x: Tensor, size: tuple[int, int]) -> Tensor:
+    def _head(self, tokens: Tensor, time: Tensor, x: Tensor) -> Tensor:
         shift, scale = (self.scale_shift_table.float() + time.float().unsqueeze(2)).to(tokens.dtype).chunk(2, 2)
         out = self.proj_out(self.norm_out(tokens) * (1 + scale) + shift)
-        out = out.unflatten(-1, (*self.config.patch_size, -1)).unflatten(2, size)
-        out = out.permute(0, 7, 1, 4, 2, 5, 3, 6).flatten(6, 7).flatten(4, 5).flatten(2, 3)
+        out = joined(out, x, self.config.patch_size, self.patch_embedding.stride[1:])
         if self.refiner is None:
             return out
         flat = torch.cat((out, x), 1).transpose(1, 2).flatten(0, 1)

@@ -26,7 +26,7 @@ from sgen_ray.models.inference import TorchDecoder, TorchPlanner, TorchRenderer
 from sgen_ray.models.semantic import PreviewDecoder, SemanticCompressor, SemanticEncoder
 from sgen_ray.request import make_request
 from sgen_ray.shapes import Grid
-from sgen_ray.types import Plan, Segment, Shot, Window
+from sgen_ray.types import Plan, Segment, Shot, VideoRequest, Window
 
 
 @dataclass
@@ -86,9 +86,9 @@ class SemanticGenPipeline(DiffusionPipeline):
         prompt: str | Sequence[str] | None = None,
         seconds: float = 6.0,
         shots: Sequence[Shot] | None = None,
-        num_inference_steps: int = 8,
-        planning_steps: int = 16,
-        guidance_scale: float = 2.5,
+        num_inference_steps: int = VideoRequest.steps,
+        planning_steps: int = VideoRequest.plan_steps,
+        guidance_scale: float = VideoRequest.guidance,
         negative_prompt: str = "",
         generator: torch.Generator | None = None,
         output_type: str = "pil",

@@ -44,7 +44,7 @@ class Recipe:
     semantic_noise: float = 0.6
     """sigma = semantic_noise * U(0, 1) on the plan in the encoder's training (as RAE does; the paper does not say how
     much)."""
-    renderer_noise: float = 0.4
+    renderer_noise: float = 0.3
     """The same in the renderer's training."""
     renderer_shift: float = 12.0
     """How far the renderer's training times lean towards the noise, where it is decided what is in the picture; its
@@ -68,7 +68,28 @@ _ON_GPU = {
         steps=4000, batch=32, learning_rate=6e-4, decay=0.6, replay=1024, fresh=2, ahead=256, block=8
     ),
     "renderer": Schedule(
-        steps=3800, batch=256, learning_rate=2e-3, warmup=200, decay=0.6, replay=40960, fresh=8, ahead=4096, block=64
+        steps=3500,
+        batch=192,
+        learning_rate=1.5e-3,
+        muon_rate=0.015,
+        warmup=100,
+        decay=0.75,
+        replay=40960,
+        fresh=12,
+        ahead=4096,
+        block=64,
+    ),
+    "distil": Schedule(
+        steps=600,
+        batch=192,
+        learning_rate=6e-4,
+        muon_rate=0.006,
+        decay=0.8,
+        ema=0.99,
+        replay=40960,
+        fresh=8,
+        ahead=4096,
+        block=64,
     ),
     "planner": Schedule(
         steps=8000, batch=48, learning_rate=2e-3, muon_rate=0.015, decay=0.7, replay=4096, fresh=4, ahead=512, block=16
@@ -98,7 +119,7 @@ def nano() -> Recipe:
         preview={"semantic_channels": 8, "width": 20},
         autoencoder=_autoencoder(grid, channels=(96, 12, 40)),
         renderer=_renderer(grid, heads=4, head=48, layers=8, ffn=512, text=96, refiner=48)
-        | {"sampling_temperature": 1.0, "sampling_shift": 6.0, "plan_guidance": 2.5},
+        | {"patch_stride": (1, 1), "sampling_temperature": 1.0, "sampling_shift": 6.0, "plan_guidance": 3.0},
         planner=_planner(grid, heads=4, head=32, layers=5, ffn=224, text=96),
         schedules={
             "encoder": Schedule(steps=1200, batch=24, learning_rate=1.5e-3, replay=3072, fresh=8),
@@ -115,6 +136,18 @@ def nano() -> Recipe:
                 replay=4096,
                 fresh=1,
                 ahead=512,
+                block=16,
+            ),
+            "distil": Schedule(
+                steps=1500,
+                batch=8,
+                learning_rate=6e-4,
+                muon_rate=0.006,
+                decay=0.8,
+                ema=0.99,
+                replay=1024,
+                fresh=1,
+                ahead=128,
                 block=16,
             ),
             "planner": Schedule(

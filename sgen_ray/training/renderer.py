@@ -8,8 +8,9 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from sgen_ray.diffusion.flow import Flow, sample, times
+from sgen_ray.diffusion.flow import Flow, Network, sample, times
 from sgen_ray.models.dit import Conditioning, RendererDiT
+from sgen_ray.models.guidance import plan_guided
 from sgen_ray.models.parts import load_part, save_part
 from sgen_ray.models.semantic import SemanticCompressor, kl_divergence
 from sgen_ray.models.text import encode_text
@@ -26,6 +27,7 @@ from sgen_ray.training.holding import (
 from sgen_ray.training.recipes import Recipe
 from sgen_ray.training.replay import Drawing, Items, normal
 from sgen_ray.training.sheets import save_rows
+from sgen_ray.types import VideoRequest
 
 TEXT_DROPOUT, PLAN_DROPOUT, ANCHOR_SHARE, SHORT_ANCHOR_SHARE = 0.3, 0.08, 0.3, 0.1
 FINE_SHARE, FINE_SHIFT = 0.35, 2.5
@@ -94,6 +96,10 @@ class RendererStage(Drawing):
             anchor_shot=items["anchor_shot"][:, :anchors] if anchors else None,
         )  # fmt: skip
 
+    def target(self, c: Conditioning) -> Network | None:
+        """Whose velocity the network learns; None: that of the clips."""
+        return None
+
     def loss(self, items: Items, generator: torch.Generator, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         short = step < self.recipe.short_steps
         items = self._half(items, generator) if short else dict(items)
@@ -125,7 +131,10 @@ class RendererStage(Drawing):
         c = self.conditioning(items, plan, first, anchors)
         eps = normal(items["latents"], generator)
         weight = 1 + (SUBJECT_WEIGHT - 1) * items["subject"]
-        each = self.flow.loss(self.network.given(c), items["latents"], eps, t, weight / weight.mean(), CHANGE_WEIGHT)
+        weight = weight / weight.mean()
+        each = self.flow.loss(
+            self.network.given(c), items["latents"], eps, t, weight, CHANGE_WEIGHT, teacher=self.target(c)
+        )
         flow = each.sum() / (~held).sum()
         total = flow + (self.recipe.kl_weight * 0.1 * kl if joint else 0.0)
         return total, {"flow": flow.detach(), "kl": kl.detach()}
@@ -181,7 +190,7 @@ class RendererStage(Drawing):
             t = self.levels[:, None].expand(-1, self.recipe.clip).masked_fill(held, 0).to(self.device)
             eps = torch.randn(items["latents"].shape, generator=generator).to(self.device)
             c = self.conditioning(items, plan, 0, ANCHORS if mode == "anchors" else 0)
-            each = self.flow.loss(self.network.given(c), items["latents"], eps, t)
+            each = self.flow.loss(self.network.given(c), items["latents"], eps, t, teacher=self.target(c))
             figures[f"loss_{mode}"] = (each.sum() / (t > 0).sum()).item()
             if mode == "none":
                 cover = items["subject"]
@@ -198,7 +207,7 @@ class RendererStage(Drawing):
         rows = []
         c, config = self.conditioning(items, plan, 0), self.network.config
         noise = config.sampling_temperature * noise
-        painted = sample(self.flow, self.network.given(c), noise, 8, config.sampling_shift)
+        painted = sample(self.flow, plan_guided(self.network, c), noise, VideoRequest.steps, config.sampling_shift)
         for truth, ours in zip(items["latents"], painted, strict=True):
             for latents in (truth, ours):
                 rows.append(self.autoencoder.decode_coarse(latents[None])[0, :, 2::6].clamp(-1, 1))

@@ -1,0 +1,48 @@
+"""Stage `distil`: the renderer's guidance folded into it, so that a step of the sampler asks it once, not twice.
+
+A copy learns the guided velocity of the network that the renderer stage trained (Meng et al., arXiv 2210.03142, sec.
+3.1, with the one scale that the sampler uses), on the same clips, noise and held frames.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+from sgen_ray.diffusion.flow import Network
+from sgen_ray.errors import RequestError
+from sgen_ray.models.dit import Conditioning, RendererDiT
+from sgen_ray.models.guidance import plan_guided
+from sgen_ray.models.parts import load_part
+from sgen_ray.training.recipes import Recipe
+from sgen_ray.training.renderer import RendererStage
+from sgen_ray.training.state import fit
+
+
+class DistilStage(RendererStage):
+    """Trains a renderer that needs no guidance, from one that does; its figures are distances from what that answers.
+
+    The teacher lies beside the pupil in `trained`, though it learns nothing: so the run's state keeps it, as the
+    model's own renderer is the pupil after the first slice.
+    """
+
+    name = "distil"
+
+    def __init__(self, recipe: Recipe, folder: Path, device: str) -> None:
+        unguided = {**recipe.renderer, "plan_guidance": 1.0}
+        super().__init__(replace(recipe, renderer=unguided, joint_steps=0, short_steps=0), folder, device)
+        self.trained["teacher"] = load_part(folder, "renderer", device)
+
+    @property
+    def teacher(self) -> RendererDiT:
+        return cast(RendererDiT, self.trained["teacher"])
+
+    def prepare(self) -> None:
+        """Raises RequestError where the model's renderer has nothing to fold."""
+        if self.teacher.config.plan_guidance == 1.0:
+            raise RequestError("this model's renderer paints without guidance already: there is nothing to distil")
+        fit(self.network, self.teacher.state_dict(), "the model's renderer")
+
+    def target(self, c: Conditioning) -> Network:
+        return plan_guided(self.teacher, c)
