@@ -73,7 +73,7 @@ def train(
 
 
 def pack(
-    folder: Annotated[Path, typer.Argument(help="A run of sgen train with all four stages trained.")],
+    folder: Annotated[Path, typer.Argument(help="A run of sgen train; it may lack the stage distil alone.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The model folder to write.")],
     note: Annotated[str, typer.Option(help="Kept in the model's provenance: hardware, date, purpose.")] = "",
     json: o.Json = False,
