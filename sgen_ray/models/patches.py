@@ -24,9 +24,10 @@ def joined(answers: Tensor, like: Tensor, size: Sequence[int], stride: tuple[int
 
     size: p_t, p_h, p_w; stride: rows and columns from one patch to the next.
     """
-    p_t, *patch = size
+    p_t, p_h, p_w = size
+    patch = (p_h, p_w)
     height, width = like.shape[3:]
-    out = answers.unflatten(-1, (p_t, patch[0] * patch[1], -1)).permute(0, 1, 3, 5, 4, 2).flatten(0, 2).flatten(1, 2)
+    out = answers.unflatten(-1, (p_t, p_h * p_w, -1)).permute(0, 1, 3, 5, 4, 2).flatten(0, 2).flatten(1, 2)
     total = functional.fold(out, (height, width), patch, stride=stride)
     ones = functional.unfold(torch.ones_like(total[:1, :1]), patch, stride=stride)
     count = functional.fold(ones, (height, width), patch, stride=stride)
