@@ -93,7 +93,7 @@ def test_a_resumed_run_equals_one_in_one_go(name: str, model: Path, tmp_path: Pa
 
 
 def test_a_pupil_learns_to_do_without_guidance(model: Path, tmp_path: Path) -> None:
-    run = trainer("distil", model, tmp_path, Schedule(steps=200, batch=4, learning_rate=1e-3, warmup=5, ema=0.9))
+    run = trainer("distil", model, tmp_path, Schedule(steps=80, batch=4, learning_rate=2e-3, warmup=5, ema=0.9))
     run.resume()
     teacher = {name: value.clone() for name, value in run.stage.trained["teacher"].state_dict().items()}
     with torch.no_grad():
@@ -102,7 +102,7 @@ def test_a_pupil_learns_to_do_without_guidance(model: Path, tmp_path: Path) -> N
     run.replay._block = lambda index, size: batch  # type: ignore[method-assign]
     run.run(1e6)
     after = run.finish(tmp_path / "pupil")
-    assert after["loss_none"] < 0.5 * before["loss_none"] and after["loss_prefix"] < 0.5 * before["loss_prefix"]
+    assert after["loss_none"] < 0.7 * before["loss_none"] and after["loss_prefix"] < 0.7 * before["loss_prefix"]
     for name, value in run.stage.trained["teacher"].state_dict().items():
         assert torch.equal(value, teacher[name]), name
     pupil = load_part(tmp_path / "pupil", "renderer")
