@@ -10,7 +10,7 @@ import argparse
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 from common import options, save, show
@@ -75,11 +75,11 @@ class Both(Flow):
         super().__init__(flow.sigma_data)
         self.free: list[float | None] = []
 
-    def loss(self, network: Network, x0: Tensor, eps: Tensor, t: Tensor, weight: Tensor | None = None) -> Tensor:
+    def loss(self, network: Network, x0: Tensor, eps: Tensor, t: Tensor, *how: Any, **named: Any) -> Tensor:
         left, level = t > 0, t.amax(1, keepdim=True).expand_as(t)
         each = super().loss(network, x0, eps, level)
         self.free.append(None if left.all() else float((each * left).sum() / left.sum()))
-        return super().loss(network, x0, eps, t, weight)
+        return super().loss(network, x0, eps, t, *how, **named)
 
 
 def losses(stage: RendererStage | PlannerStage) -> list[Held]:

@@ -1,8 +1,8 @@
 """Packing a trained model folder for shipping: smaller weights, and where they come from.
 
 Weights are stored as float16, the matrices of the two diffusion transformers as 8-bit floats (e4m3); the buffers that
-latents and plans are scaled by stay float32. All are computed with in float32. e4m3 raises the renderer's error by half
-a percent; a model of twice the weights in the same bytes is better by far more.
+latents and plans are scaled by stay float32. All are computed with in float32. e4m3 raises the renderer's error by one
+percent; a model of twice the weights in the same bytes is better by far more.
 """
 
 from __future__ import annotations
