@@ -103,6 +103,7 @@ def test_a_pupil_learns_to_do_without_guidance(model: Path, tmp_path: Path) -> N
     run.run(1e6)
     after = run.finish(tmp_path / "pupil")
     assert after["loss_none"] < 0.7 * before["loss_none"] and after["loss_prefix"] < 0.7 * before["loss_prefix"]
+    assert after["loss_subject"] < 0.7 * before["loss_subject"]
     for name, value in run.stage.trained["teacher"].state_dict().items():
         assert torch.equal(value, teacher[name]), name
     pupil = load_part(tmp_path / "pupil", "renderer")

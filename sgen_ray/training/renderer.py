@@ -190,11 +190,12 @@ class RendererStage(Drawing):
             t = self.levels[:, None].expand(-1, self.recipe.clip).masked_fill(held, 0).to(self.device)
             eps = torch.randn(items["latents"].shape, generator=generator).to(self.device)
             c = self.conditioning(items, plan, 0, ANCHORS if mode == "anchors" else 0)
-            each = self.flow.loss(self.network.given(c), items["latents"], eps, t, teacher=self.target(c))
+            network, teacher = self.network.given(c), self.target(c)
+            each = self.flow.loss(network, items["latents"], eps, t, teacher=teacher)
             figures[f"loss_{mode}"] = (each.sum() / (t > 0).sum()).item()
             if mode == "none":
                 cover = items["subject"]
-                there = self.flow.loss(self.network.given(c), items["latents"], eps, t, cover / cover.mean())
+                there = self.flow.loss(network, items["latents"], eps, t, cover / cover.mean(), teacher=teacher)
                 figures["loss_subject"] = (there.sum() / (t > 0).sum()).item()
         return figures
 
