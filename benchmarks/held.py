@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,7 +16,7 @@ from common import options, save, show
 from torch import Tensor
 
 from sgen_ray.diffusion.flow import Flow, Network, sample
-from sgen_ray.models.dit import Conditioning, PlannerDiT, RendererDiT, VideoDiT
+from sgen_ray.models.dit import PlannerDiT, RendererDiT
 from sgen_ray.models.factory import load_factory
 from sgen_ray.models.guidance import guided
 from sgen_ray.models.parts import load_part
@@ -118,7 +117,7 @@ def renderer_sheet(stage: RendererStage, arguments: argparse.Namespace) -> None:
         anchors = ANCHORS if mode == "anchors" else 0
         held = held_frames("none" if anchors else mode, latents.shape[2], torch.Generator().manual_seed(7))
         c = stage.conditioning(items, plan, 0, anchors)
-        painted = sample(stage.flow, partial(_with, network, c), noise, arguments.steps, shift, (held, latents))
+        painted = sample(stage.flow, network.given(c), noise, arguments.steps, shift, (held, latents))
         if anchors:
             given = [seen_anchors(stage, a, len(pick)) for a in items["anchors"]]
         else:
@@ -155,7 +154,8 @@ def planner_sheet(stage: PlannerStage, arguments: argparse.Namespace) -> None:
     rows = [[row] for row in seen(z)]
     for mode in PLANNER_EXAMPLES:
         held = held_frames(mode, stage.steps, torch.Generator().manual_seed(7))
-        planned = sample(stage.flow, guided(network, conditions, 2.5), noise, 16, shift, (held, z))
+        push = guided(network, conditions, VideoRequest.guidance)
+        planned = sample(stage.flow, push, noise, VideoRequest.plan_steps, shift, (held, z))
         for film, truth, after in zip(rows, seen(z), seen(planned), strict=True):
             film += [marked(truth[None], held[::4])[0], after]
     path: Path = arguments.out / "held_planner.png"
@@ -166,10 +166,6 @@ def planner_sheet(stage: PlannerStage, arguments: argparse.Namespace) -> None:
 def marked(pictures: Tensor, held: Tensor) -> Tensor:
     """Pictures [N, 3, T, H, W] with those that are not held [T] painted over."""
     return torch.where(held.reshape(1, 1, -1, 1, 1), pictures, MARK.reshape(1, 3, 1, 1, 1))
-
-
-def _with(network: VideoDiT, c: Conditioning, x: Tensor, t: Tensor) -> Tensor:
-    return network(x, t, c)
 
 
 def _ratio(held: Held) -> float | None:

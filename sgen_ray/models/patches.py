@@ -29,6 +29,5 @@ def joined(answers: Tensor, like: Tensor, size: Sequence[int], stride: tuple[int
     height, width = like.shape[3:]
     out = answers.unflatten(-1, (p_t, p_h * p_w, -1)).permute(0, 1, 3, 5, 4, 2).flatten(0, 2).flatten(1, 2)
     total = functional.fold(out, (height, width), patch, stride=stride)
-    ones = functional.unfold(torch.ones_like(total[:1, :1]), patch, stride=stride)
-    count = functional.fold(ones, (height, width), patch, stride=stride)
+    count = functional.fold(torch.ones_like(out[:1, : p_h * p_w]), (height, width), patch, stride=stride)
     return (total / count).unflatten(0, (len(like), -1)).transpose(1, 2)

@@ -22,6 +22,7 @@ from sgen_ray.training.holding import PLANNER_MODES, PLANNER_WEIGHTS, draw_time,
 from sgen_ray.training.recipes import Recipe
 from sgen_ray.training.replay import Drawing, Items, normal
 from sgen_ray.training.sheets import save_rows
+from sgen_ray.types import VideoRequest
 
 TEXT_DROPOUT = 0.12
 LENGTHS = (3, 6, 10, 15, 20, 30, 60)
@@ -164,7 +165,7 @@ class PlannerStage(Drawing):
             ),
         )
         shift = self.recipe.planner["sampling_shift"]
-        planned = sample(self.flow, guided(self.network, conditions, 2.5), noise, 12, shift)
+        planned = sample(self.flow, guided(self.network, conditions, VideoRequest.guidance), noise, 12, shift)
         rows = []
         for pair in zip(items["z"], planned, strict=True):
             for z in pair:
