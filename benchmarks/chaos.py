@@ -104,7 +104,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     parser.add_argument("--small", action="store_const", dest="runs", const=5, help="the same as --runs 5")
     arguments = parser.parse_args()
-    outcomes = []
+    outcomes: list[Outcome] = []
     with tempfile.TemporaryDirectory(prefix="chaos-") as name, cluster() as nodes:
         folder = Path(name)
         truth = make(folder / "truth", None, arguments.seconds).read_bytes()

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from sgen_ray.diffusion.noise import LATENTS, SEMANTIC, frame_noise
 from sgen_ray.engine.stored import encode_latents
+from sgen_ray.errors import RequestError
 from sgen_ray.protocols import OnStep
 from sgen_ray.shapes import Grid
-from sgen_ray.types import Latents, Plan, Segment, Shot, Tokens, VideoRequest, Window
+from sgen_ray.types import Latents, Plan, Seen, Segment, Shot, Tokens, VideoRequest, Window
 
 SMALL = Grid(width=32, height=16, fps=8, latent_channels=4, semantic_channels=4, semantic_height=1, semantic_width=2)
 NANO = Grid(width=128, height=64, fps=8, latent_channels=32, semantic_channels=8, semantic_height=2, semantic_width=4)
@@ -53,6 +54,9 @@ class FastFactory:
 
     def known_words(self) -> tuple[str, ...]:
         return ()
+
+    def see(self, picture: NDArray[np.uint8]) -> Seen:
+        raise RequestError("this model has no eyes")
 
     def planner(self, device: str, threads: int) -> FastPlanner:
         return FastPlanner(self)

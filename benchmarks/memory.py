@@ -85,7 +85,8 @@ def anonymous(process: psutil.Process) -> int:
 
 def watch(peaks: dict[str, int], ended: threading.Event) -> None:
     """Keeps the most that was seen of each kind, until `ended`."""
-    me, kinds = psutil.Process(), {}
+    me = psutil.Process()
+    kinds: dict[int, str | None] = {}
     while not ended.wait(EVERY):
         peaks["coordinator"] = max(peaks["coordinator"], anonymous(me))
         for process in me.children(recursive=True):

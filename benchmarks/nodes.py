@@ -184,8 +184,8 @@ class Nodes:
         lines += ["mount -t tmpfs -o mode=1777,size=4g tmpfs /mnt"]
         for folder in self._keep:
             if folder.is_relative_to("/tmp"):
-                inner = shlex.quote(str(Path("/mnt") / folder.relative_to("/tmp")))
-                lines += [f"mkdir -p {inner}", f"mount --bind {shlex.quote(str(folder))} {inner}"]
+                place = shlex.quote(str(Path("/mnt") / folder.relative_to("/tmp")))
+                lines += [f"mkdir -p {place}", f"mount --bind {shlex.quote(str(folder))} {place}"]
         lines += ["mount --move /mnt /tmp"]
         python = Path(sys.executable).resolve()
         if python.is_relative_to("/root"):  # which nobody but root may look into

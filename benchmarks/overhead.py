@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from heapq import heapify, heapreplace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import psutil
@@ -25,12 +26,13 @@ from sgen_ray.engine.controller import PREFIX
 from sgen_ray.engine.events import Event, SegmentEncoded
 from sgen_ray.engine.generate import generate_film, make_plan
 from sgen_ray.engine.stored import put_segment
+from sgen_ray.errors import RequestError
 from sgen_ray.jobs.artifacts import Artifacts
 from sgen_ray.measures import measure
 from sgen_ray.media.encode import Encoding, encode
 from sgen_ray.protocols import OnStep
 from sgen_ray.shapes import Grid
-from sgen_ray.types import Latents, Plan, Segment, Shot, Tokens, Video, VideoRequest, Window
+from sgen_ray.types import Latents, Plan, Seen, Segment, Shot, Tokens, Video, VideoRequest, Window
 
 WHO = ("driver", "pool", "stitcher", "renderer", "Ray")
 GOALS = {"efficiency": {"10": 0.95, "2": 0.90}, "overhead_ms": 50.0}
@@ -68,6 +70,9 @@ class Waiting:
 
     def wait_of(self, window: int) -> float:
         return self.seconds * (1 + self.jitter * float(np.random.default_rng([self.seed, window]).uniform(-1, 1)))
+
+    def see(self, picture: NDArray[np.uint8]) -> Seen:
+        raise RequestError("this model has no eyes")
 
     def planner(self, device: str, threads: int) -> Planner:
         return Planner(self)
@@ -134,7 +139,7 @@ class WaitingRenderer(actors.Renderer):
     ) -> None:
         if len(frames) not in self.encoded:
             self.encoded[len(frames)] = encode(frames, start, encoding)
-        time.sleep(self._factory.encode)
+        time.sleep(cast(Waiting, self._factory).encode)
         put_segment(artifacts, fingerprint, self.encoded[len(frames)], measure(frames, start))
 
 

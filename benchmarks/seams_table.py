@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import get_args
+from typing import Any, cast, get_args
 
 import numpy as np
 import torch
@@ -104,7 +104,7 @@ def main() -> None:
     work = [Work(arguments.model, case, arguments.seconds, folder) for case in cases]
     films = list(each(measure_case, work, arguments.workers, "films in all ways"))
 
-    found: dict[str, dict[str, object]] = {}
+    found: dict[str, dict[str, Any]] = {}
     for name in films[0]:
         measured = [film[name] for film in films]
         figures = [m.figures for m in measured]
@@ -142,7 +142,7 @@ def measure_case(work: Work) -> dict[str, Measured]:
         if way.seams == "whole":
             tasks: tuple[WindowTask, ...] = (WindowTask(Window(0, 0, plan.latent_frames)),)
         else:
-            tasks = window_tasks(windows, plan.shot_starts, "independent" if way.reference else way.seams)
+            tasks = window_tasks(windows, plan.shot_starts, "independent" if way.reference else cast(Seams, way.seams))
         painted, seconds = _timed(ours, plan, tasks, fused=way.seams == "fused")
         frames = pictures[way.name] = decode(ours, plan, [task.window for task in tasks], painted)
         figures, reading = _figures(frames, windows, plan, case, world[0].motion)

@@ -51,7 +51,7 @@ VICTIMS = {
 
 def use_fast_model() -> None:
     for module in (orders, recorded, service):
-        module.load_factory = lambda name: FastFactory(pause=PAUSE)  # type: ignore[assignment]
+        module.load_factory = lambda name: FastFactory(pause=PAUSE)  # type: ignore[attr-defined]
 
 
 class FastFilms(Films):
@@ -82,7 +82,7 @@ def restart_postgres(url: str, action: str = "restart") -> None:
     user = _other_user()
     folder = url.rpartition("host=")[2]
     control = [_programs(user) / "pg_ctl", action, "-D", f"{folder}/data", "-m", "fast", "-w", "-l", f"{folder}/log2"]
-    subprocess.run(control, check=action == "restart", capture_output=True, cwd="/", timeout=60, **user)
+    subprocess.run(list(map(str, control)), check=action == "restart", capture_output=True, cwd="/", timeout=60, **user)
 
 
 def insist(client: httpx.Client, method: str, path: str, within: float, **more: Any) -> httpx.Response:

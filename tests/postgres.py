@@ -49,13 +49,15 @@ def postgres() -> Iterator[str]:
     if user:
         os.chown(folder, user["user"], user["group"])
     try:
-        initdb = [programs / "initdb", "-D", folder / "data", "-U", "sgen", "-A", "trust", "-E", "UTF8", "--no-sync"]
-        subprocess.run([*initdb, "--locale=C.UTF-8"], check=True, capture_output=True, cwd="/", **user)
-        options = ["-D", folder / "data", "-k", folder, "-c", "listen_addresses=", *_QUICK.split()]
+        initdb: list[str | Path] = [programs / "initdb", "-D", folder / "data", "-U", "sgen", "-A", "trust"]
+        subprocess.run(
+            [*initdb, "-E", "UTF8", "--no-sync", "--locale=C.UTF-8"], check=True, capture_output=True, cwd="/", **user
+        )
+        options: list[str | Path] = ["-D", folder / "data", "-k", folder, "-c", "listen_addresses=", *_QUICK.split()]
         with (folder / "log").open("w") as log:
             server = subprocess.Popen([programs / "postgres", *options], stderr=log, cwd="/", **user)
         try:
-            ready = [programs / "pg_isready", "-q", "-h", folder, "-U", "sgen"]
+            ready: list[str | Path] = [programs / "pg_isready", "-q", "-h", folder, "-U", "sgen"]
             deadline = time.monotonic() + 60
             while subprocess.run(ready, cwd="/", **user).returncode:
                 if server.poll() is not None or time.monotonic() > deadline:
