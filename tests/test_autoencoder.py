@@ -9,8 +9,8 @@ from sgen_ray.models.autoencoder import TinyAutoencoder, coarse
 @pytest.fixture(scope="module")
 def model() -> TinyAutoencoder:
     torch.manual_seed(0)
-    model = TinyAutoencoder(latent_channels=6, channels=(8, 6, 6)).eval().requires_grad_(False)
-    for p in model.mend.parameters():
+    model = TinyAutoencoder(latent_channels=6, channels=(8, 6, 8)).eval().requires_grad_(False)
+    for p in (*model.mend.parameters(), *model.mended.parameters()):
         torch.nn.init.normal_(p, std=0.1)
     return model
 
@@ -37,8 +37,8 @@ def test_runs_with_halo_decode_exactly(model: TinyAutoencoder) -> None:
 def fine() -> TinyAutoencoder:
     """The same at twice the size and rate, with a network that adds something to straight lines."""
     torch.manual_seed(0)
-    model = TinyAutoencoder(6, 8, 16, (8, 6, 6), detail=2, finish_channels=4).eval().requires_grad_(False)
-    for p in (*model.mend.parameters(), *model.finish.parameters()):
+    model = TinyAutoencoder(6, 8, 16, (8, 6, 8), detail=2, finish_channels=4).eval().requires_grad_(False)
+    for p in (*model.mend.parameters(), *model.mended.parameters(), *model.finish.parameters()):
         torch.nn.init.normal_(p, std=0.1)
     return model
 
@@ -55,7 +55,7 @@ def test_detail_decodes_exactly_by_runs_too(fine: TinyAutoencoder) -> None:
 
 def test_detail_begins_as_straight_lines_between_pixels_and_frames() -> None:
     torch.manual_seed(1)
-    model = TinyAutoencoder(6, 8, 16, (8, 6, 6), detail=2).requires_grad_(False)
+    model = TinyAutoencoder(6, 8, 16, (8, 6, 8), detail=2).requires_grad_(False)
     latents = torch.randn(1, 6, 4, 2, 3)
     small, large = model.decode_coarse(latents), model.decode(latents)
     assert small.shape == (1, 3, 16, 16, 24)
@@ -90,7 +90,7 @@ def test_an_incomplete_last_block_repeats_the_last_frame(model: TinyAutoencoder)
 def test_principal_components_beat_any_random_projection() -> None:
     clips, fresh = pictures(40, 8, 3), pictures(10, 8, 4)
     # A fresh decoder's learned residual answers zero, so that this is the linear part alone.
-    model = TinyAutoencoder(latent_channels=6, channels=(8, 6, 6)).requires_grad_(False)
+    model = TinyAutoencoder(latent_channels=6, channels=(8, 6, 8)).requires_grad_(False)
     kept = model.fit_encoder(clips)
 
     def error(frames: torch.Tensor) -> float:
@@ -111,10 +111,12 @@ def test_principal_components_beat_any_random_projection() -> None:
 
 
 def test_a_fresh_decoder_is_the_transposed_encoder() -> None:
-    model = TinyAutoencoder(latent_channels=6, channels=(8, 6, 6)).requires_grad_(False)
+    model = TinyAutoencoder(latent_channels=6, channels=(8, 6, 8)).requires_grad_(False)
     assert model.decode(torch.zeros(1, 6, 2, 2, 3)).abs().max() == 0
 
 
 def test_other_compressions_are_refused() -> None:
     with pytest.raises(ValueError, match="spatial_compression 8 times"):
         TinyAutoencoder(spatial_compression=16)
+    with pytest.raises(ValueError, match="multiple of four"):
+        TinyAutoencoder(6, 8, 16, (8, 6, 6), detail=2)

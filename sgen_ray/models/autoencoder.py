@@ -2,8 +2,9 @@
 
 The encoder is a principal component analysis of 4x8x8 pixel blocks: linear, without overlap, ready before any
 training. The decoder is the transposed projection, mended by a network that sees it at half the size: the four frames
-of a block and the nearest frame of either neighbour, beside features of the latents themselves. Two temporal
-convolutions of three taps give it an exact halo of two latent frames, so any run of frames decodes by itself.
+of a block and the nearest frame of either neighbour, beside features of the latents themselves, which look four latents
+far. Two temporal convolutions of three taps give it an exact halo of two latent frames, so any run of frames decodes by
+itself.
 
 Latents may be of coarse frames, `detail` times smaller and fewer than those that are decoded: a last network then draws
 what lies between their pixels and between their frames, as in sub-pixel convolution (Shi et al., arXiv 1609.05158).
@@ -19,6 +20,7 @@ from sgen_ray.models.base import ConfigMixin, ModelMixin, register_to_config
 from sgen_ray.models.init import keep_scale, zero
 
 HALO = (2, 2)
+LOOKING_BLOCKS = 2
 MENDING_BLOCKS = 3
 
 
@@ -56,27 +58,28 @@ class Upsample(nn.Module):
 
 
 class Finish(nn.Module):
-    """Coarse frames of a block with their two neighbours to `detail` times as many, `detail` times as large."""
+    """Coarse frames of a block with their two neighbours, and features of theirs, to `detail` times as many frames,
+    `detail` times as large."""
 
-    def __init__(self, frames: int, width: int, detail: int) -> None:
+    def __init__(self, frames: int, features: int, width: int, detail: int) -> None:
         super().__init__()
         self.detail = detail
         last = nn.Conv2d(width, 3 * frames * detail**3, 3, padding=1)
         self.net = nn.Sequential(
-            nn.Conv2d(3 * (frames + 2), width, 3, padding=1), ResidualBlock(width), nn.SiLU(), last
+            nn.Conv2d(3 * (frames + 2) + features, width, 3, padding=1), ResidualBlock(width), nn.SiLU(), last
         )
         keep_scale(self)
         zero(last)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """[N, F + 2, 3, h, w] -> [N, F k, 3, h k, w k] for detail k: straight lines between pixels and frames, and
-        what they leave out."""
+    def forward(self, x: Tensor, features: Tensor) -> Tensor:
+        """[N, F + 2, 3, h, w], [N, D, h, w] -> [N, F k, 3, h k, w k] for detail k: straight lines between pixels and
+        frames, and what they leave out."""
         k = self.detail
         here, following = x[:, 1:-1, None], x[:, 2:, None]
         part = (torch.arange(k, device=x.device) / k).to(x.dtype).reshape(1, 1, k, 1, 1, 1)
         between = (here + part * (following - here)).flatten(1, 2).flatten(1, 2)
         straight = functional.interpolate(between, scale_factor=k, mode="bilinear", align_corners=False)
-        drawn = functional.pixel_shuffle(self.net(x.flatten(1, 2)), k)
+        drawn = functional.pixel_shuffle(self.net(torch.cat((x.flatten(1, 2), features), 1)), k)
         return (straight + drawn).unflatten(1, (-1, 3))
 
 
@@ -89,15 +92,17 @@ class TinyAutoencoder(ModelMixin, ConfigMixin):
         latent_channels: int = 32,
         temporal_compression: int = 4,
         spatial_compression: int = 8,
-        channels: tuple[int, int, int] = (96, 12, 40),
+        channels: tuple[int, int, int] = (96, 20, 64),
         detail: int = 1,
-        finish_channels: int = 32,
+        finish_channels: int = 40,
     ) -> None:
-        """channels: of the latents' features, of what is carried over from them, and of the mending network.
-        detail: see `shapes.Grid`; finish_channels: those of the network that draws it."""
+        """channels: of the latents' features, of what is carried over from them, and of the mending network, whose
+        features the last one draws from. detail: see `shapes.Grid`; finish_channels: of the network that draws it."""
         super().__init__()
         if spatial_compression != 8 * detail:
             raise ValueError("TinyAutoencoder decodes at spatial_compression 8 times its detail")
+        if detail > 1 and channels[2] % 4:
+            raise ValueError("TinyAutoencoder draws detail from mending channels that are a multiple of four")
         frames = temporal_compression // detail
         block = (frames, spatial_compression // detail, spatial_compression // detail)
         self.encoder = nn.Conv3d(3, latent_channels, block, block, bias=False)
@@ -107,16 +112,17 @@ class TinyAutoencoder(ModelMixin, ConfigMixin):
         wide, carried, inner = channels
         self.mix = TemporalConv(latent_channels, wide, 3)
         self.mix2 = TemporalConv(wide, wide, 1)
+        self.look = nn.Sequential(*(ResidualBlock(wide) for _ in range(LOOKING_BLOCKS)))
         self.carry = nn.Conv2d(wide, 16 * carried, 1)
-        seen, last = 12 * (frames + 2), nn.Conv2d(inner, 12 * frames, 3, padding=1)
         self.mend = nn.Sequential(
-            nn.Conv2d(seen + carried, inner, 3, padding=1),
+            nn.Conv2d(12 * (frames + 2) + carried, inner, 3, padding=1),
             *(ResidualBlock(inner) for _ in range(MENDING_BLOCKS)),
-            nn.SiLU(), last,
-        )  # fmt: skip
+            nn.SiLU(),
+        )
+        self.mended = nn.Conv2d(inner, 12 * frames, 3, padding=1)
         keep_scale(self)
-        zero(last)
-        self.finish = Finish(frames, finish_channels, detail) if detail > 1 else None
+        zero(self.mended)
+        self.finish = Finish(frames, inner // 4, finish_channels, detail) if detail > 1 else None
 
     @property
     def halo(self) -> tuple[int, int]:
@@ -135,25 +141,28 @@ class TinyAutoencoder(ModelMixin, ConfigMixin):
 
     def decode(self, latents: Tensor) -> Tensor:
         """Frames [B, 3, 4 T, H, W]; exact away from cut edges by `halo`."""
-        frames, linear = self._mended(latents)
+        frames, linear, features = self._mended(latents)
         if self.finish is not None:
-            frames = self.finish(_beside(frames, linear).flatten(0, 1)).unflatten(0, frames.shape[:2])
+            features = functional.pixel_shuffle(features, 2)
+            frames = self.finish(_beside(frames, linear).flatten(0, 1), features).unflatten(0, frames.shape[:2])
         return _film(frames)
 
     def decode_coarse(self, latents: Tensor) -> Tensor:
         """Frames without the last detail."""
         return _film(self._mended(latents)[0])
 
-    def _mended(self, latents: Tensor) -> tuple[Tensor, Tensor]:
-        """Blocks of coarse frames [B, T, F, 3, h, w], and those of the transposed projection alone."""
+    def _mended(self, latents: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Blocks of coarse frames [B, T, F, 3, h, w], those of the transposed projection alone, and the network's
+        features of them [B T, D, h / 2, w / 2]."""
         linear = self.decode_linear(latents).transpose(1, 2).unflatten(1, (-1, self.encoder.stride[0]))
         x = self.mix(latents)
         x = x + self.mix2(functional.silu(x))
-        carried = functional.pixel_shuffle(self.carry(functional.silu(_frames(x))), 4)
+        carried = functional.pixel_shuffle(self.carry(functional.silu(self.look(_frames(x)))), 4)
         half = functional.pixel_unshuffle(linear, 2)
         seen = _beside(half, half).flatten(2, 3).flatten(0, 1)
-        mended = self.mend(torch.cat((seen, carried), 1)).reshape(half.shape)
-        return linear + functional.pixel_shuffle(mended, 2), linear
+        features = self.mend(torch.cat((seen, carried), 1))
+        mended = self.mended(features).reshape(half.shape)
+        return linear + functional.pixel_shuffle(mended, 2), linear, features
 
     def decode_linear(self, latents: Tensor) -> Tensor:
         """Coarse frames by the transposed projection alone."""

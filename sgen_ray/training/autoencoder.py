@@ -23,8 +23,20 @@ CROP = (4, 4, 8)
 LATENT_NOISE = 0.2
 """The decoder sees latents up to so noisy (they deviate by 0.7 to 2.9): a renderer's are never exact, and the errors
 differ from frame to frame, which flickers. So the decoder learns to look at a frame's neighbours in time."""
-CHANGES = 0.1
-"""How much differences between frames count, beside squared errors: what is still shall look still."""
+CHANGES, EDGES = 0.1, 0.05
+"""How much differences between frames and pixels count beside squared errors: what is still shall look still."""
+LIVELY = 0.4
+"""How much it counts that a block is as lively as in the world, wherever in the block: a latent says that it rains, but
+not where every drop is, and by errors alone the best picture of that is grey."""
+LAGS = {2: (1, 2, 4), 3: (1, 2, 4, 8, 16), 4: (1, 2, 4, 8, 16)}
+"""How many frames, rows and columns apart: with neighbours alone, a grid of two pixels passes for rain."""
+TEXTURE = (2, 32, 32)
+"""Frames, rows and columns over which liveliness is compared: room for two drops of rain, as of less than one the
+likely number is none, and so short that a flash does not pass for what is seen in every frame."""
+GHOSTS = 0.25
+"""Share of clips that are encoded with a displaced copy over them, as where two windows are blended."""
+
+Figures = dict[str, Tensor]
 
 
 class AutoencoderStage(Drawing):
@@ -51,26 +63,29 @@ class AutoencoderStage(Drawing):
         frames = frames_at(films, (start + torch.arange(length)) / self.grid.fps, self.grid, self.device)
         return {"frames": to_bytes(frames)}
 
-    def loss(self, items: Items, generator: torch.Generator, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        frames = from_bytes(self._crop(items["frames"], generator))
-        with torch.no_grad():
-            latents = self.model.encode(frames)
-            noise = normal(latents, generator)
-            level = torch.rand(len(latents), 1, 1, 1, 1, generator=generator).to(latents)
-            latents = latents + LATENT_NOISE * level * noise
-        out = self.model.decode(latents)
-        error = functional.mse_loss(out, frames)
-        change, rows, columns = (functional.l1_loss(out.diff(dim=d), frames.diff(dim=d)) for d in (2, 3, 4))
-        return error + CHANGES * change + 0.05 * (rows + columns), {"psnr": psnr(error.detach())}
+    def loss(self, items: Items, generator: torch.Generator, step: int) -> tuple[Tensor, Figures]:
+        frames = from_bytes(self.crop(items["frames"], generator))
+        return unlikeness(self.model.decode(self.noised(frames, generator)), frames)
 
-    def _crop(self, frames: Tensor, generator: torch.Generator) -> Tensor:
-        """The same rows and columns of every clip, whole blocks of the encoder."""
-        block = self.grid.spatial_compression
-        for axis, cells in ((3, CROP[1]), (4, CROP[2])):
-            there = frames.shape[axis] // block
-            first = int(torch.randint(max(1, there - cells + 1), (), generator=generator))
-            frames = frames.narrow(axis, first * block, min(cells, there) * block)
-        return frames
+    def crop(self, frames: Tensor, generator: torch.Generator) -> Tensor:
+        """Of two places in every clip [B, 3, T, H, W], drawn at random, the one where more moves; whole latents."""
+        size = self.grid.spatial_compression
+        rows, columns = (min(cells, n // size) for cells, n in zip(CROP[1:], frames.shape[3:], strict=True))
+        room = torch.tensor([n // size - cells + 1 for n, cells in zip(frames.shape[3:], (rows, columns), strict=True)])
+        drawn = (torch.rand(len(frames), 2, 2, generator=generator) * room).long() * size
+        picked = []
+        for clip, places in zip(frames, drawn.tolist(), strict=True):
+            crops = [clip[:, :, y : y + rows * size, x : x + columns * size] for y, x in places]
+            picked.append(max(crops, key=lambda crop: float(crop[:, ::4].float().diff(dim=1).abs().mean())))
+        return torch.stack(picked)
+
+    @torch.no_grad()
+    def noised(self, frames: Tensor, generator: torch.Generator) -> Tensor:
+        """Latents as a renderer and a stitcher might give them."""
+        latents = self.model.encode(ghosted(frames, generator))
+        noise = normal(latents, generator)
+        level = torch.rand(len(latents), 1, 1, 1, 1, generator=generator).to(latents)
+        return latents + LATENT_NOISE * level * noise
 
     def averaged(self, step: int) -> None:
         pass
@@ -79,7 +94,9 @@ class AutoencoderStage(Drawing):
         frames = from_bytes(self.draw(1, 16, "heldout")["frames"])
         seen = coarse(frames, self.grid.detail)
         latents = self.model.encode_coarse(seen)
-        figures = {"psnr": psnr(functional.mse_loss(self.model.decode(latents).clamp(-1, 1), frames)).item()}
+        out = self.model.decode(latents).clamp(-1, 1)
+        drawn, true = (x.diff(dim=2).abs().mean().item() for x in (out, frames))
+        figures = {"psnr": psnr(functional.mse_loss(out, frames)).item(), "moves": drawn / true}
         for name, decode in (("coarse", self.model.decode_coarse), ("linear", self.model.decode_linear)):
             figures[f"psnr_{name}"] = psnr(functional.mse_loss(decode(latents).clamp(-1, 1), seen)).item()
         return figures
@@ -92,6 +109,47 @@ class AutoencoderStage(Drawing):
 
     def export(self, folder: Path) -> None:
         save_part(folder, "autoencoder", self.model)
+
+
+def unlikeness(out: Tensor, frames: Tensor) -> tuple[Tensor, Figures]:
+    """How far decoded frames [B, 3, T, H, W] are from the true ones, in pixels, edges and changes, and in how lively
+    they are; with the decoded frames' PSNR, and how much they change along each axis as a share of what is true."""
+    error = functional.mse_loss(out, frames)
+    loss, figures = error, {"psnr": psnr(error.detach())}
+    for axis, name, counts in ((2, "moves", CHANGES), (3, "rows", EDGES), (4, "columns", EDGES)):
+        drawn, true = out.diff(dim=axis), frames.diff(dim=axis)
+        loss = loss + counts * functional.l1_loss(drawn, true)
+        figures[name] = drawn.detach().abs().mean() / true.abs().mean().clamp_min(1e-6)
+    ours, theirs = (x.mean(1, keepdim=True) for x in (out, frames))
+    for axis, lags in LAGS.items():
+        for lag in lags:
+            drawn, true = (liveliness(x, axis, lag) for x in (ours, theirs))
+            loss = loss + LIVELY / len(lags) * functional.l1_loss(drawn, true)
+    return loss, figures
+
+
+def liveliness(grey: Tensor, axis: int, lag: int, block: tuple[int, int, int] = TEXTURE) -> Tensor:
+    """How much grey frames [B, 1, T, H, W] differ from themselves `lag` further along an axis, in every block: on
+    average, and by the squares, [2, B, 1, t, h, w]. Few large differences and many small ones are not the same in both.
+
+    A texture's variogram (Matheron, 1963), block by block.
+    """
+    length = grey.shape[axis] - lag
+    change = grey.narrow(axis, lag, length) - grey.narrow(axis, 0, length)
+    size = [min(pair) for pair in zip(block, change.shape[2:], strict=True)]
+    mean, square = (functional.avg_pool3d(x, size, ceil_mode=True) for x in (change.abs(), change.square()))
+    return torch.stack((mean, (square + 1e-6).sqrt()))
+
+
+def ghosted(frames: Tensor, generator: torch.Generator) -> Tensor:
+    """Some of the clips [B, C, T, H, W] with a weaker, displaced copy over them."""
+    out = frames.clone()
+    for index in range(len(frames)):
+        chance, weight = torch.rand(2, generator=generator).tolist()
+        across, down = torch.randint(-8, 9, (2,), generator=generator).tolist()
+        if chance < GHOSTS:
+            out[index].lerp_(frames[index].roll((down // 2, across), (-2, -1)), weight / 2)
+    return out
 
 
 def psnr(error: Tensor) -> Tensor:

@@ -117,14 +117,14 @@ def nano() -> Recipe:
         },
         compressor={"feature_channels": 64, "semantic_channels": 8, "hidden": 96},
         preview={"semantic_channels": 8, "width": 20},
-        autoencoder=_autoencoder(grid, channels=(96, 12, 40)),
+        autoencoder=_autoencoder(grid, channels=(96, 20, 64)),
         renderer=_renderer(grid, heads=4, head=48, layers=8, ffn=512, text=96, refiner=48)
         | {"patch_stride": (1, 1), "sampling_temperature": 1.0, "sampling_shift": 6.0, "plan_guidance": 3.0},
         planner=_planner(grid, heads=4, head=32, layers=5, ffn=224, text=96),
         schedules={
             "encoder": Schedule(steps=1200, batch=24, learning_rate=1.5e-3, replay=3072, fresh=8),
             "autoencoder": Schedule(
-                steps=12000, batch=2, learning_rate=6e-4, decay=0.4, replay=256, fresh=1, ahead=64, block=4
+                steps=12000, batch=2, learning_rate=1e-3, decay=0.4, replay=256, fresh=1, ahead=64, block=4
             ),
             "renderer": Schedule(
                 steps=11300,
