@@ -2,7 +2,7 @@
 
 The encoder is a principal component analysis of 4x8x8 pixel blocks: linear, without overlap, ready before any
 training. The decoder is the transposed projection, mended by a network that sees it at half the size: the four frames
-of a block and the nearest frame of either neighbour, beside features of the latents themselves, which look four latents
+of a block and the nearest frame of either neighbour, beside features of the latents themselves, which look five latents
 far. Two temporal convolutions of three taps give it an exact halo of two latent frames, so any run of frames decodes by
 itself.
 
