@@ -57,8 +57,9 @@ def trainer(name: str, model: Path, folder: Path, schedule: Schedule | None = No
     return Trainer(stage, schedule or recipe.schedules[name], folder)
 
 
-BOUNDS = {"encoder": 0.75, "autoencoder": 0.85, "renderer": 0.8, "planner": 0.85}
+BOUNDS = {"encoder": 0.75, "autoencoder": 0.75, "renderer": 0.8, "planner": 0.85}
 """Loss after the steps below on one batch, of the loss before."""
+STEPS = {"encoder": 60, "autoencoder": 120, "renderer": 60, "planner": 60}
 
 
 @pytest.mark.parametrize("name", list(BOUNDS))
@@ -67,7 +68,7 @@ def test_each_stage_learns_a_batch(name: str, model: Path, tmp_path: Path) -> No
     run.stage.prepare()
     batch = run.stage.draw(0, 4)
     run.replay._block = lambda index, size: batch  # type: ignore[method-assign]
-    losses = [run.train_step()["loss"] for _ in range(60)]
+    losses = [run.train_step()["loss"] for _ in range(STEPS[name])]
     assert sum(losses[-10:]) < BOUNDS[name] * sum(losses[:10])
 
 

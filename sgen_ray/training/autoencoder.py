@@ -12,6 +12,7 @@ from sgen_ray import world
 from sgen_ray.models.autoencoder import TinyAutoencoder, coarse
 from sgen_ray.models.parts import save_part
 from sgen_ray.training.data import frames_at, from_bytes, seeds, to_bytes
+from sgen_ray.training.loop import Figures
 from sgen_ray.training.recipes import Recipe
 from sgen_ray.training.replay import Drawing, Items, normal
 from sgen_ray.training.sheets import save_rows
@@ -35,8 +36,6 @@ TEXTURE = (2, 32, 32)
 likely number is none, and so short that a flash does not pass for what is seen in every frame."""
 GHOSTS = 0.25
 """Share of clips that are encoded with a displaced copy over them, as where two windows are blended."""
-
-Figures = dict[str, Tensor]
 
 
 class AutoencoderStage(Drawing):
