@@ -11,7 +11,7 @@ from sgen_ray.engine.actors import Planner
 from sgen_ray.engine.calls import Call, Demand, WorkerDied
 from sgen_ray.engine.machine import Machine
 from sgen_ray.engine.messages import Granted, JobSpec, Kind, Loss, Need, PoolSpec, Wish, Workforce
-from sgen_ray.engine.pool import Pool, pools_here
+from sgen_ray.engine.pool import ARRIVAL, Pool, pools_here
 from sgen_ray.engine.staff import CLEAR_WITHIN
 from sgen_ray.errors import Cancelled, EngineError, ModelError
 
@@ -198,6 +198,21 @@ def test_where_the_cluster_got_smaller_a_worker_that_waits_for_room_goes_before_
     ask(shared, "b", 2, limit=1)
     assert [worker.killed for worker in runtime.workers] == [False, True]
     assert ids(ask(shared, "b", 2, limit=1)) == [0]
+
+
+def test_a_new_pool_waits_for_the_job_that_made_it() -> None:
+    """However soon an idle one goes: its process may be up before the job's first word is."""
+    runtime = Still()
+    shared = pool(runtime, idle=0.2)
+    runtime.now = ARRIVAL - 1
+    assert not shared.over
+    shared.leave("a", frozenset(ids(ask(shared, "a", 1))))
+    runtime.now += 0.5
+    shared.tick()
+    assert shared.over
+    unheard = pool(runtime, idle=0.2)
+    runtime.now += ARRIVAL + 0.5
+    assert unheard.over
 
 
 def test_the_least_stay() -> None:

@@ -27,6 +27,9 @@ LOOKS_EVERY = 1.0
 SILENT = 1.0
 """Seconds without a word after which it is asked whether a driver has ended; one that lives speaks every 0.2 s."""
 
+ARRIVAL = 10.0
+"""Seconds that a new pool waits for the first word of the job that made it, which its process takes a while to hear."""
+
 
 pools_here: weakref.WeakSet[Pool] = weakref.WeakSet()
 """Pools of this process that jobs share, for whoever wants to know how large they are."""
@@ -55,7 +58,8 @@ class Pool:
         self._limit = 0
         self._ceiling: int | None = None  # less than the limit where memory ran out
         self._retired = False
-        self._told = self._looked = self._used = clock()
+        self._told = self._looked = clock()
+        self._used = self._told + ARRIVAL
         if spec.name:
             pools_here.add(self)
 
