@@ -30,7 +30,7 @@ from sgen_ray.models.guidance import plan_guided
 from sgen_ray.types import Latents, Plan, Window
 from sgen_ray.windows import SEAMS, WINDOW_LENGTH, WINDOW_OVERLAP, Seams, WindowTask, split, window_tasks
 
-OTHER_LENGTHS = ((16, 4), (24, 8), (40, 4))
+OTHER_LENGTHS = ((24, 4), (24, 8), (40, 8))
 """Window length and overlap, in latent frames, to compare with the default's."""
 RENDERERS = (1, 3)
 COLUMNS = {

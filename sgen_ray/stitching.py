@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sgen_ray.shapes import Grid
 from sgen_ray.types import Latents, RenderedWindow, Segment, Window
@@ -19,9 +20,9 @@ from sgen_ray.windows import SEGMENT_LENGTH, segments
 class Blend:
     """Collects rendered windows and hands out each segment once, as soon as all windows that it needs are there.
 
-    In an overlap of n latent frames the later window's weight climbs linearly, (i + 1) / (n + 1) for frame i, and the
-    earlier one has the rest; where both agree the result is exactly theirs. Latents that no segment still needs are
-    dropped, so that windows arriving roughly in order hold a bounded amount of memory whatever the film's length.
+    Over an overlap the later window's weight climbs (see `weights`), and the earlier one has the rest; where both agree
+    the result is exactly theirs. Latents that no segment still needs are dropped, so that windows arriving roughly in
+    order hold a bounded amount of memory whatever the film's length.
 
     Args:
         windows: as `windows.split` makes them; their last `stop` is the film's length in latent frames.
@@ -123,12 +124,23 @@ class Blend:
             shared = min(max(first, window.start + window.left), last)
             painted = self._latents[index].astype(np.float32, copy=False)
             # Earlier + weight * (later - earlier) keeps a frame on which both agree as it is, bit for bit.
-            ramp = (np.arange(first, shared, dtype=np.float32) - window.start + 1) / np.float32(window.left + 1)
+            ramp = weights(window.left)[first - window.start : shared - window.start]
             earlier = blended[:, first - start : shared - start]
             later = painted[:, first - window.start : shared - window.start]
             earlier += ramp[None, :, None, None] * (later - earlier)
             blended[:, shared - start : last - start] = painted[:, shared - window.start : last - window.start]
         return blended
+
+
+def weights(overlap: int) -> NDArray[np.float32]:
+    """How much of the later window each of `overlap` shared latent frames shows.
+
+    It climbs linearly over the middle half. The outer quarters show one window alone: there the other knows only one
+    side of what it paints, and the two agree less.
+    """
+    margin = overlap // 4
+    climb = (np.arange(overlap, dtype=np.float32) - margin + 1) / np.float32(overlap - 2 * margin + 1)
+    return climb.clip(0, 1)
 
 
 def _check_windows(windows: Sequence[Window], grid: Grid, frames: int) -> None:

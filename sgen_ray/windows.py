@@ -15,12 +15,13 @@ from sgen_ray.types import Window
 Seams = Literal["independent", "anchors"]
 """How windows come to agree; `window_tasks` says what each is."""
 
-WINDOW_LENGTH = 24
-"""Latent frames of a window: three attention spans of 8; 12 s at 8 frames a second and 4 frames a latent."""
+WINDOW_LENGTH = 36
+"""Latent frames of a window: four attention spans of 8 and a half; 18 s of the shipped model's film. A minute of that
+is four windows of one length, so that one, two or four renderers end together."""
 
-WINDOW_OVERLAP = 4
-"""Latent frames that neighbours share: half an attention span, the least that keeps starts on the grid. Overlap costs
-length / (length - overlap) = 1.2 times the work of windows without one."""
+WINDOW_OVERLAP = 8
+"""Latent frames that neighbours share: an attention span, of which the middle half is blended (see `stitching`).
+Overlap costs length / (length - overlap) = 1.29 times the work of windows without one."""
 
 SEGMENT_LENGTH = 8
 """Latent frames of a segment: 4 s at 8 frames a second, which is also a usual HLS segment."""

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sgen_ray.shapes import Grid
-from sgen_ray.stitching import Blend
+from sgen_ray.stitching import Blend, weights
 from sgen_ray.types import RenderedWindow, Segment, Window
 from sgen_ray.windows import split
 
@@ -41,13 +41,27 @@ def film(segments: dict[int, Segment]) -> np.ndarray:
     )
 
 
-def test_overlap_is_a_linear_ramp() -> None:
-    windows = split(20, 4, 12, 4)
-    blend = Blend(windows, GRID, (0, 0), 80)
-    segments = collect(blend, [constant(windows[0], [0.0] * 12), constant(windows[1], [1.0] * 12)])
+def test_the_middle_of_an_overlap_is_a_linear_ramp() -> None:
+    windows = split(24, 4, 16, 8)
+    blend = Blend(windows, GRID, (0, 0), 96)
+    segments = collect(blend, [constant(windows[0], [0.0] * 16), constant(windows[1], [1.0] * 16)])
     assert blend.done
-    expected = np.float32([0] * 8 + [0.2, 0.4, 0.6, 0.8] + [1] * 8)
+    expected = np.float32([0] * 8 + [0, 0, 0.2, 0.4, 0.6, 0.8, 1, 1] + [1] * 8)
     np.testing.assert_allclose(film(segments)[0, :, 0, 0], expected, atol=1e-7)
+
+
+@pytest.mark.parametrize("overlap", [0, 1, 2, 4, 6, 8, 12])
+def test_either_window_may_be_the_later_one(overlap: int) -> None:
+    np.testing.assert_allclose(weights(overlap) + weights(overlap)[::-1], np.ones(overlap), atol=1e-7)
+    assert (np.diff(weights(overlap)) >= 0).all()
+
+
+def test_the_outer_quarters_show_one_window_alone() -> None:
+    windows = split(24, 4, 16, 8)
+    first, second = (render(window) for window in windows)
+    whole = film(collect(Blend(windows, GRID, (0, 0), 96), [first, second]))
+    np.testing.assert_array_equal(whole[:, :10], first.latents[:, :10])
+    np.testing.assert_allclose(whole[:, 14:], second.latents[:, 6:], atol=1e-6)
 
 
 def test_windows_that_agree_are_kept_bit_for_bit() -> None:

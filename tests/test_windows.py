@@ -49,9 +49,9 @@ def test_windows_cover_the_film_on_the_grid(timeline: tuple[int, int, int, int])
 def test_a_minute_by_default() -> None:
     windows = split(120, 4)
     assert [(window.start, window.stop) for window in windows] == [
-        (0, 24), (20, 44), (40, 64), (60, 84), (80, 104), (100, 120)
+        (0, 36), (28, 64), (56, 92), (84, 120)
     ]  # fmt: skip
-    assert [(window.left, window.right) for window in windows] == [(0, 4), *[(4, 4)] * 4, (4, 0)]
+    assert [(window.left, window.right) for window in windows] == [(0, 8), (8, 8), (8, 8), (8, 0)]
 
 
 @pytest.mark.parametrize(("latent_frames", "spans"), [
@@ -96,7 +96,7 @@ def needs(tasks: tuple[WindowTask, ...]) -> list[list[tuple[int, int, int]]]:
 
 
 def test_who_waits_for_whom() -> None:
-    windows = split(120, 4)
+    windows = split(120, 4, 24, 4)
     assert needs(window_tasks(windows, (0,), "independent")) == [[]] * 6
     # Window 0 shows frames 0 to 20 alone: a quarter and three quarters of that.
     seen = [(0, 5, 6), (0, 15, 16)]
@@ -104,16 +104,16 @@ def test_who_waits_for_whom() -> None:
 
 
 def test_each_shot_has_anchors_of_its_own() -> None:
-    windows = split(120, 4)  # the cut is in window 2; windows 3 and 4 show 16 frames of the second shot alone
+    windows = split(120, 4, 24, 4)  # the cut is in window 2; windows 3 and 4 show 16 frames of the second shot alone
     first, second = [(0, 5, 6), (0, 15, 16)], [(3, 68, 69), (3, 76, 77)]
     found = needs(window_tasks(windows, (0, 50), "anchors"))
     assert found == [[], first, first + second, [], second, second]
     assert needs(window_tasks(windows, (0, 50, 104), "anchors"))[5] == second  # of a shot in one window: none
-    assert needs(window_tasks(split(24, 4), (0,), "anchors")) == [[]]
+    assert needs(window_tasks(split(24, 4, 24, 4), (0,), "anchors")) == [[]]
 
 
 def test_the_beginning_is_ready_first() -> None:
-    windows = split(120, 4)
+    windows = split(120, 4, 24, 4)
     assert list(wavefront(window_tasks(windows, (0,), "independent"))) == [0, 1, 2, 3, 4, 5]
     # The cut is in window 1, and window 2 gives the second shot's anchors.
     assert list(wavefront(window_tasks(windows, (0, 30), "anchors"))) == [0, 2, 1, 3, 4, 5]
@@ -146,7 +146,7 @@ def test_windows_wait_for_few_and_never_in_a_circle(
 
 
 def test_a_longer_last_shot_keeps_its_anchors() -> None:
-    short, long = split(120, 4), split(200, 4)
+    short, long = split(120, 4, 24, 4), split(200, 4, 24, 4)
     assert window_tasks(short, (0, 40), "anchors")[:5] == window_tasks(long, (0, 40), "anchors")[:5]
     assert window_tasks(long, (0, 40), "anchors")[9].needs == (Need(2, 48, 49), Need(2, 56, 57))
 

@@ -22,7 +22,7 @@ from sgen_ray.types import Latents, Plan, Tokens, VideoRequest, Window
 from sgen_ray.windows import WindowTask, wavefront
 
 # Raised when the engine's own arithmetic changes: which part of the plan a window sees, or how overlaps are blended.
-ENGINE_VERSION = 2
+ENGINE_VERSION = 3
 
 
 @dataclass(frozen=True)
