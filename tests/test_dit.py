@@ -235,3 +235,6 @@ def test_guidance_is_the_line_through_both_answers() -> None:
     assert torch.equal(guided(planner, (wanted, unwanted), 1.0)(x, t), yes)
     out = guided(planner, (wanted, unwanted), 2.5)(x, t)
     torch.testing.assert_close(out, no + 2.5 * (yes - no), atol=1e-4, rtol=1e-4)
+    fading = guided(planner, (wanted, unwanted), 2.5, power=2.0)(x, t)
+    push = 1 + 1.5 * t.reshape(1, 1, 6, 1, 1) ** 2  # each frame has its own time
+    torch.testing.assert_close(fading, no + push * (yes - no), atol=1e-4, rtol=1e-4)

@@ -8,17 +8,25 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sgen_ray.diffusion.flow import Network
+from sgen_ray.diffusion.flow import Network, per_frame
 from sgen_ray.models.dit import Conditioning, VideoDiT
 
 
 def plan_guided(network: VideoDiT, c: Conditioning) -> Network:
     """A renderer as it paints: pushed by its own scale from what it paints `unguided`."""
-    return guided(network, (c, network.unguided(c)), network.config.plan_guidance)
+    config = network.config
+    return guided(network, (c, network.unguided(c)), config.plan_guidance, config.plan_guidance_power)
 
 
-def guided(network: VideoDiT, conditions: tuple[Conditioning, Conditioning], scale: float) -> Network:
-    """unwanted + scale (wanted - unwanted), both in one forward; at scale 1 the wanted answer alone."""
+def guided(
+    network: VideoDiT, conditions: tuple[Conditioning, Conditioning], scale: float, power: float = 0.0
+) -> Network:
+    """unwanted + s (wanted - unwanted), both in one forward; at scale 1 the wanted answer alone.
+
+    s = 1 + (scale - 1) t^power: with a power the push fades as the noise does. Early it decides what is seen; late it
+    multiplies what the two answers err by, which differs from frame to frame and shimmers (cf. guidance in an interval,
+    Kynkäänniemi et al., arXiv 2404.07724).
+    """
     wanted, unwanted = conditions
     if scale == 1.0:
         return network.given(wanted)
@@ -30,6 +38,7 @@ def guided(network: VideoDiT, conditions: tuple[Conditioning, Conditioning], sca
 
     def run(x: Tensor, t: Tensor) -> Tensor:
         yes, no = network(torch.cat((x, x)), torch.cat((t, t)), both).chunk(2)
-        return no + scale * (yes - no)
+        push = 1 + (scale - 1) * per_frame(t, x).to(yes) ** power
+        return no + push * (yes - no)
 
     return run
