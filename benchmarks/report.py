@@ -87,11 +87,16 @@ def seams(record: Figures) -> list[str]:
     attributes = [*(name for name in attributes if name != "all"), "all"]
     keeps = [[kind, *(_percent(k.get(name)) for name in attributes)] for kind, k in f["kept"].items()]
     ours, goals = f["summary"]["ours"], f["goals"]
+    off = abs(ours["motion"] / f["summary"]["world"]["motion"] - 1)
     return [*_table(["films", "count", *(name.replace("_", " ") for name in names)], rows), "",
             "What the prompt leaves open stays the same, share of clips:", "",
             *_table(["films", *attributes], keeps), "",
             _goal("seam ratio", ours["seam_ratio"], goals["seam_ratio"], most=True, show=_number),
-            _goal("motion relative to the world's own", ours["motion_ratio"], goals["motion_ratio"])]  # fmt: skip
+            _goal("overlap sharpness", ours["overlap_sharpness"], goals["overlap_sharpness"], show=_number),
+            *(_goal(name.replace("drift_", "drift of "), ours[name], goals["drift"], most=True)
+              for name in names if name.startswith("drift_")),
+            _goal("motion off the world's own, by the means of all films", off, goals["motion_off"], most=True),
+            _goal("kept, all", f["kept"]["ours"]["all"], goals["kept"])]  # fmt: skip
 
 
 def seams_table(record: Figures) -> list[str]:
