@@ -27,6 +27,7 @@ from sgen_ray.evaluation.steadiness import Steadiness, steadiness, summary
 from sgen_ray.measures import FilmStats, measure, report
 from sgen_ray.media.sheets import contact_sheet
 from sgen_ray.models.guidance import plan_guided
+from sgen_ray.stitching import weights
 from sgen_ray.types import Latents, Plan, Window
 from sgen_ray.windows import SEAMS, WINDOW_LENGTH, WINDOW_OVERLAP, Seams, WindowTask, split, window_tasks
 
@@ -187,8 +188,8 @@ def _timed(
 
 @torch.no_grad()
 def paint_fused(ours: Model, plan: Plan, windows: Sequence[Window]) -> Latents:
-    """Latents [C, T, H, W] of a film whose windows agree on the predicted picture, by linear ramps, at every step
-    (FlowLong; MultiDiffusion, arXiv 2302.08113, in time)."""
+    """Latents [C, T, H, W] of a film whose windows agree on the predicted picture, by the stitcher's weights, at every
+    step (FlowLong; MultiDiffusion, arXiv 2302.08113, in time)."""
     renderer, config = ours.renderer, ours.renderer.network.config
     grid = plan.grid
     shape = (grid.latent_channels, grid.latent_height, grid.latent_width)
@@ -197,17 +198,15 @@ def paint_fused(ours: Model, plan: Plan, windows: Sequence[Window]) -> Latents:
     networks = [plan_guided(renderer.network, renderer.conditioning(plan, window, {})) for window in windows]
     clock = times(plan.request.steps, config.sampling_shift)
     for now, then in pairwise(clock):
-        clean, weight = torch.zeros_like(x), torch.zeros(plan.latent_frames)
+        clean = torch.zeros_like(x)
         for window, network in zip(windows, networks, strict=True):
             part = x[:, :, window.start : window.stop]
             t = torch.full((1, window.length), now)
             w = torch.ones(window.length)
-            w[: window.left] = torch.arange(1, window.left + 1) / (window.left + 1)
-            w[window.length - window.right :] = 1 - torch.arange(1, window.right + 1) / (window.right + 1)
+            w[: window.left] = torch.from_numpy(weights(window.left))
+            w[window.length - window.right :] = torch.from_numpy(1 - weights(window.right))
             guess = part - now * renderer.flow.velocity(network, part, t)
             clean[:, :, window.start : window.stop] += per_frame(w[None], guess) * guess
-            weight[window.start : window.stop] += w
-        clean /= per_frame(weight[None], clean)
         x = clean + then / now * (x - clean)
     return x[0].numpy()
 

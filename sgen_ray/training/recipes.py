@@ -119,8 +119,13 @@ def nano() -> Recipe:
         preview={"semantic_channels": 8, "width": 20},
         autoencoder=_autoencoder(grid, channels=(96, 20, 64)),
         renderer=_renderer(grid, heads=4, head=48, layers=8, ffn=512, text=96, refiner=48)
-        | {"patch_stride": (1, 1), "sampling_temperature": 1.0, "sampling_shift": 6.0}
-        | {"plan_guidance": 4.0, "plan_guidance_power": 2.2},
+        | {
+            "patch_stride": (1, 1),
+            "sampling_temperature": 1.0,
+            "sampling_shift": 6.0,
+            "plan_guidance": 4.0,
+            "plan_guidance_power": 2.2,
+        },
         planner=_planner(grid, heads=4, head=32, layers=5, ffn=224, text=96),
         schedules={
             "encoder": Schedule(steps=1200, batch=24, learning_rate=1.5e-3, replay=3072, fresh=8),
