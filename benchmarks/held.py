@@ -144,9 +144,6 @@ def planner_sheet(stage: PlannerStage, arguments: argparse.Namespace) -> None:
     shift = network.config.sampling_shift
     noise = torch.randn(z.shape, generator=torch.Generator().manual_seed(6))
     decoder = stage.trained["preview"]
-    null = stage.null_text.expand_as(items["text"]), stage.null_mask.expand_as(items["text_mask"])
-    conditions = (stage.conditioning(items["shot"], items["text"], items["text_mask"]),
-                  stage.conditioning(items["shot"], *null))  # fmt: skip
 
     def seen(plans: Tensor) -> list[Tensor]:
         return [preview(decoder, stage.compressor, plan).clamp(-1, 1)[::4].transpose(0, 1) for plan in plans]
@@ -154,7 +151,7 @@ def planner_sheet(stage: PlannerStage, arguments: argparse.Namespace) -> None:
     rows = [[row] for row in seen(z)]
     for mode in PLANNER_EXAMPLES:
         held = held_frames(mode, stage.steps, torch.Generator().manual_seed(7))
-        push = guided(network, conditions, VideoRequest.guidance)
+        push = guided(network, stage.conditions(items), VideoRequest.guidance)
         planned = sample(stage.flow, push, noise, VideoRequest.plan_steps, shift, (held, z))
         for film, truth, after in zip(rows, seen(z), seen(planned), strict=True):
             film += [marked(truth[None], held[::4])[0], after]

@@ -15,14 +15,16 @@ from micro import micro, micro_model
 from safetensors.torch import load_file
 from torch import nn
 
+from sgen_ray import world
 from sgen_ray.errors import ModelError, OutputError, RequestError
 from sgen_ray.models.dit import Conditioning, PlannerDiT
 from sgen_ray.models.folder import fingerprint
 from sgen_ray.models.parts import load_part
+from sgen_ray.training.data import seeds
 from sgen_ray.training.loop import Trainer
 from sgen_ray.training.muon import orthogonal
 from sgen_ray.training.pack import provenance
-from sgen_ray.training.planner import told
+from sgen_ray.training.planner import DRAWS, told, told_film
 from sgen_ray.training.recipes import RECIPES
 from sgen_ray.training.replay import Drawers, Items, Replay
 from sgen_ray.training.run import STAGES, begin, warm
@@ -133,6 +135,33 @@ def test_a_planner_need_not_read_the_texts_of_shots_that_a_crop_leaves_out() -> 
         whole, trimmed = planner(z, t, Conditioning(text, mask, shot)), planner(z, t, Conditioning(few, short, crop))
     torch.testing.assert_close(trimmed, whole)
     assert not torch.allclose(whole, planner(z, t, Conditioning(-few, short, crop)))
+
+
+def test_a_planner_reads_more_of_cameras_than_captions_say_but_held_out_films_are_as_they_come() -> None:
+    def mentions(film: world.Film, seed: int, split: str) -> int:
+        return sum("camera" in said for _, said in world.captions_with_mentions(film, seed, split))
+
+    for seed in range(40):
+        film, texts = told_film(seed, 60, 1 + seed % 8, "train")
+        choices = [(world.sample_film(own, 60, 1 + seed % 8, "train"), own) for own in seeds(seed, DRAWS)]
+        most, own = max((mentions(choice, own, "train"), own) for choice, own in choices if choice == film)
+        assert most == max(mentions(*choice, "train") for choice in choices)
+        assert texts == world.captions(film, own, "train")
+        plain = world.sample_film(seed, 60, 2, "heldout")
+        assert told_film(seed, 60, 2, "heldout") == (plain, world.captions(plain, seed, "heldout"))
+
+
+def test_a_crop_is_told_how_long_shots_last_in_the_film(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = STAGES["planner"](micro(), model, "cpu")
+    items, told_to = stage.draw(0, 2), []
+    given = PlannerDiT.given
+    monkeypatch.setattr(PlannerDiT, "given", lambda self, c: told_to.append(c) or given(self, c))
+    cuts = [0, 2, stage.steps]  # shots of two steps and of all the others
+    items["shot"] = (torch.arange(stage.steps) >= cuts[1]).long().expand(2, -1)
+    for seed in range(12):
+        stage.loss(items, torch.Generator().manual_seed(seed), 0)
+    assert {c.shot.shape[1] for c in told_to} - {stage.steps}
+    assert {int(n) for c in told_to for n in c.shot_clock.sum(-1).unique()} == {1, stage.steps - 3}
 
 
 def test_the_compressor_trains_along_and_is_then_frozen(model: Path, tmp_path: Path) -> None:

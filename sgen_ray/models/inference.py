@@ -69,13 +69,14 @@ class TorchPlanner:
         known, z = self._held(held or {}, steps, shape)
         runs = plan_segments(steps, self.at_once, self.at_once // PARTS)
         runs = [(start, stop) for start, stop in runs if not known[start:stop].all()]
+        clock = shot_clock(shot)
         for number, (start, stop) in enumerate(runs):
-            here, clock = shot[:, start:stop], shot_clock(shot[:, start:stop])
+            here = shot[:, start:stop]
             first, last = int(here[0, 0]), int(here[0, -1])
             wanted, other = (
                 Conditioning(
                     text=t[None, first : last + 1].to(self.dtype), text_mask=m[None, first : last + 1],
-                    shot=here - first, shot_clock=clock,
+                    shot=here - first, shot_clock=clock[:, start:stop],
                 )
                 for t, m in ((text, mask), (unwanted, unwanted_mask))
             )  # fmt: skip
