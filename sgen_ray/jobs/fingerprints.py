@@ -21,8 +21,9 @@ import numpy as np
 from sgen_ray.types import Latents, Plan, Tokens, VideoRequest, Window
 from sgen_ray.windows import WindowTask, wavefront
 
-# Raised when the engine's own arithmetic changes: which part of the plan a window sees, or how overlaps are blended.
-ENGINE_VERSION = 3
+# Raised when the arithmetic changes around the weights: what a stretch of a long plan is told, which part of the plan a
+# window sees, how overlaps are blended.
+ENGINE_VERSION = 4
 
 
 @dataclass(frozen=True)
