@@ -144,6 +144,7 @@ def planner_sheet(stage: PlannerStage, arguments: argparse.Namespace) -> None:
     shift = network.config.sampling_shift
     noise = torch.randn(z.shape, generator=torch.Generator().manual_seed(6))
     decoder = stage.trained["preview"]
+    push = guided(network, stage.conditions(items), VideoRequest.guidance)
 
     def seen(plans: Tensor) -> list[Tensor]:
         return [preview(decoder, stage.compressor, plan).clamp(-1, 1)[::4].transpose(0, 1) for plan in plans]
@@ -151,7 +152,6 @@ def planner_sheet(stage: PlannerStage, arguments: argparse.Namespace) -> None:
     rows = [[row] for row in seen(z)]
     for mode in PLANNER_EXAMPLES:
         held = held_frames(mode, stage.steps, torch.Generator().manual_seed(7))
-        push = guided(network, stage.conditions(items), VideoRequest.guidance)
         planned = sample(stage.flow, push, noise, VideoRequest.plan_steps, shift, (held, z))
         for film, truth, after in zip(rows, seen(z), seen(planned), strict=True):
             film += [marked(truth[None], held[::4])[0], after]

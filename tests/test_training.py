@@ -156,8 +156,7 @@ def test_a_crop_is_told_how_long_shots_last_in_the_film(model: Path, monkeypatch
     items, told_to = stage.draw(0, 2), []
     given = PlannerDiT.given
     monkeypatch.setattr(PlannerDiT, "given", lambda self, c: told_to.append(c) or given(self, c))
-    cuts = [0, 2, stage.steps]  # shots of two steps and of all the others
-    items["shot"] = (torch.arange(stage.steps) >= cuts[1]).long().expand(2, -1)
+    items["shot"] = (torch.arange(stage.steps) >= 2).long().expand(2, -1)  # shots of two steps and of all the others
     for seed in range(12):
         stage.loss(items, torch.Generator().manual_seed(seed), 0)
     assert {c.shot.shape[1] for c in told_to} - {stage.steps}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -100,12 +101,8 @@ class PlannerStage(Drawing):
     def conditions(self, items: Items) -> tuple[Conditioning, Conditioning]:
         """What the planner reads of whole films, and the same with the null text."""
         shot, text, mask = items["shot"], items["text"], items["text_mask"]
-        clock = shot_clock(shot)
-        null, null_mask = self.null_text.expand_as(text), self.null_mask.expand_as(mask)
-        return (
-            Conditioning(text=text, text_mask=mask, shot=shot, shot_clock=clock),
-            Conditioning(text=null, text_mask=null_mask, shot=shot, shot_clock=clock),
-        )
+        c = Conditioning(text=text, text_mask=mask, shot=shot, shot_clock=shot_clock(shot))
+        return c, replace(c, text=self.null_text.expand_as(text), text_mask=self.null_mask.expand_as(mask))
 
     def loss(self, items: Items, generator: torch.Generator, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         lengths = [length for length in LENGTHS if length <= self.steps]
@@ -187,10 +184,9 @@ def told_film(seed: int, seconds: float, shots: int, split: str) -> tuple[world.
     choices = []
     for own in seeds(seed, DRAWS) if split == "train" else [seed]:
         film = world.sample_film(own, seconds, shots, split)
-        captioned = world.captions_with_mentions(film, own, split)
-        choices.append((sum("camera" in said for _, said in captioned), film, [text for text, _ in captioned]))
-    _, film, texts = max(choices, key=lambda choice: choice[0])
-    return film, texts
+        choices.append((film, world.captions_with_mentions(film, own, split)))
+    film, captions = max(choices, key=lambda choice: sum("camera" in said for _, said in choice[1]))
+    return film, [text for text, _ in captions]
 
 
 def told(shot: Tensor, text: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
