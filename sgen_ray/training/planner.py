@@ -28,8 +28,9 @@ from sgen_ray.types import VideoRequest
 TEXT_DROPOUT = 0.12
 LENGTHS = (3, 6, 10, 15, 20, 30, 60)
 """Training lengths in semantic steps; longer films come in smaller batches, so that tokens a step stay about equal."""
-SHOTS = (1, 1, 2, 3, 4, 4, 6, 8)
-"""Shots of the minutes that are drawn, each entry as often; what is left open must last longest where there is one."""
+SHOTS = (1, 1, 2, 3, 4, 6, 8, 8)
+"""Shots of the minutes that are drawn, each entry as often. What is left open must last longest where there is one; of
+eight, each is about as short as a film of 8 s, and only the camera of such short ones pans past a subject."""
 DRAWS = 3
 """Films drawn for each that is learned from: the one whose texts say most of the camera; few shots say anything of it
 (one in twenty that it pans). Texts alone decide, so that what follows from a text stays what it is."""
