@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from diffusers import WanTransformer3DModel
 
 from sgen_ray.errors import ModelError
 from sgen_ray.models.dit import Conditioning, PlannerDiT, RendererDiT
-from sgen_ray.models.guidance import guided
+from sgen_ray.models.guidance import Push, guided, held_still, plan_guided, pushed
 from sgen_ray.models.planning import shot_clock
 from sgen_ray.models.wan import renderer_from_wan
 
@@ -235,6 +236,27 @@ def test_guidance_is_the_line_through_both_answers() -> None:
     assert torch.equal(guided(planner, (wanted, unwanted), 1.0)(x, t), yes)
     out = guided(planner, (wanted, unwanted), 2.5)(x, t)
     torch.testing.assert_close(out, no + 2.5 * (yes - no), atol=1e-4, rtol=1e-4)
-    fading = guided(planner, (wanted, unwanted), 2.5, power=2.0)(x, t)
-    push = 1 + 1.5 * t.reshape(1, 1, 6, 1, 1) ** 2  # each frame has its own time
+    fading = pushed(planner, wanted, [Push(unwanted, 1.5, power=2.0), Push(wanted, 9.0)])(x, t)
+    push = 1 + 1.5 * t.reshape(1, 1, 6, 1, 1) ** 2  # each frame has its own time; from itself there is no push
     torch.testing.assert_close(fading, no + push * (yes - no), atol=1e-4, rtol=1e-4)
+
+
+def test_a_plan_held_still_is_each_shots_own_mean() -> None:
+    _, _, c = film(9)  # two shots, cut at frame 6; steps of two frames, the last of one
+    c = replace(c, semantic=torch.arange(5.0).reshape(1, 1, 5, 1, 1).expand(1, 3, 5, 1, 2))
+    still = held_still(c, 2)
+    assert still.semantic is not None
+    assert still.semantic[0, 0, :, 0, 0].tolist() == [1.0, 1.0, 1.0, 3.5, 3.5]
+    assert torch.equal(held_still(still, 2).semantic, still.semantic)
+    assert torch.equal(still.text, c.text)
+
+
+def test_a_renderer_is_pushed_by_its_own_scales() -> None:
+    x, t, c = film(8)
+    pushes: dict[str, Any] = {"plan_guidance": 4.0, "plan_guidance_power": 3.0, "change_guidance": 2.0}
+    network = randomised(RendererDiT(**OURS, **pushes))
+    yes, no, still = (network(x, t, each) for each in (c, network.unguided(c), held_still(c, 2)))
+    out = plan_guided(network, c)(x, t)
+    expected = yes + t.reshape(1, 1, 8, 1, 1) ** 3 * (3 * (yes - no) + 2 * (yes - still))
+    assert (yes - still).abs().max() > 1e-3
+    torch.testing.assert_close(out, expected, atol=1e-4, rtol=1e-4)

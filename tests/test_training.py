@@ -110,7 +110,7 @@ def test_a_pupil_learns_to_do_without_guidance(model: Path, tmp_path: Path) -> N
     for name, value in run.stage.trained["teacher"].state_dict().items():
         assert torch.equal(value, teacher[name]), name
     pupil = load_part(tmp_path / "pupil", "renderer")
-    assert pupil.config.plan_guidance == 1.0
+    assert pupil.config.plan_guidance == 1.0 and not pupil.config.change_guidance
     shutil.copytree(model, tmp_path / "taught")
     shutil.rmtree(tmp_path / "taught" / "renderer")
     shutil.copytree(tmp_path / "pupil" / "renderer", tmp_path / "taught" / "renderer")

@@ -22,8 +22,8 @@ from sgen_ray.types import Latents, Plan, Tokens, VideoRequest, Window
 from sgen_ray.windows import WindowTask, wavefront
 
 # Raised when the arithmetic changes around the weights: what a stretch of a long plan is told, which part of the plan a
-# window sees, how overlaps are blended.
-ENGINE_VERSION = 4
+# window sees, how answers are pushed, how overlaps are blended.
+ENGINE_VERSION = 5
 
 
 @dataclass(frozen=True)

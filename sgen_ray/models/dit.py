@@ -66,7 +66,8 @@ class VideoDiT(ModelMixin, ConfigMixin):
         sampling_temperature: how much of its noise the sampler begins with (Glow, arXiv 1807.03039, sec. 6); with less
             than all of it, a network that has trained little paints what it is sure of and leaves the speckle out.
         plan_guidance: how far the renderer is pushed from what it paints `unguided`; 1: no push, half the cost.
-        plan_guidance_power: how fast that push fades with the noise (see `guidance.guided`); 0: not at all.
+        change_guidance: how far it is pushed, besides, from what it paints of a plan held still; 0: no such push.
+        plan_guidance_power: how fast both pushes fade with the noise (see `guidance.Push`); 0: not at all.
         null_tokens: tokens of the null text, kept with the renderer, which has no text encoder; 0: not kept.
     """
 
@@ -97,6 +98,7 @@ class VideoDiT(ModelMixin, ConfigMixin):
         sampling_shift: float = 1.0,
         sampling_temperature: float = 1.0,
         plan_guidance: float = 1.0,
+        change_guidance: float = 0.0,
         plan_guidance_power: float = 0.0,
         null_tokens: int = 0,
         patch_stride: tuple[int, int] | None = None,

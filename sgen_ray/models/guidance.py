@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
@@ -12,33 +13,63 @@ from sgen_ray.diffusion.flow import Network, per_frame
 from sgen_ray.models.dit import Conditioning, VideoDiT
 
 
-def plan_guided(network: VideoDiT, c: Conditioning) -> Network:
-    """A renderer as it paints: pushed by its own scale from what it paints `unguided`."""
-    config = network.config
-    return guided(network, (c, network.unguided(c)), config.plan_guidance, config.plan_guidance_power)
+@dataclass(frozen=True)
+class Push:
+    """How far an answer is pushed from the one to `unwanted`: by scale * t^power times what they differ by.
 
-
-def guided(
-    network: VideoDiT, conditions: tuple[Conditioning, Conditioning], scale: float, power: float = 0.0
-) -> Network:
-    """unwanted + s (wanted - unwanted), both in one forward; at scale 1 the wanted answer alone.
-
-    s = 1 + (scale - 1) t^power: with a power the push fades as the noise does. Early it decides what is seen; late it
-    multiplies what the two answers err by, which differs from frame to frame and shimmers (cf. guidance in an interval,
-    Kynkäänniemi et al., arXiv 2404.07724).
+    With a power the push fades as the noise does. Early it decides what is seen; late it multiplies what the two
+    answers err by, which differs from frame to frame and shimmers (cf. guidance in an interval, Kynkäänniemi et al.,
+    arXiv 2404.07724).
     """
+
+    unwanted: Conditioning
+    scale: float
+    power: float = 0.0
+
+
+def plan_guided(network: VideoDiT, c: Conditioning) -> Network:
+    """A renderer as it paints: pushed by its own scales from what it paints `unguided`, and of a plan held still."""
+    config, pushes = network.config, []
+    power = config.plan_guidance_power
+    if config.plan_guidance != 1.0:
+        pushes.append(Push(network.unguided(c), config.plan_guidance - 1, power))
+    if config.change_guidance:
+        pushes.append(Push(held_still(c, config.semantic_stride), config.change_guidance, power))
+    return pushed(network, c, pushes)
+
+
+def guided(network: VideoDiT, conditions: tuple[Conditioning, Conditioning], scale: float) -> Network:
+    """unwanted + scale (wanted - unwanted); at scale 1 the wanted answer alone."""
     wanted, unwanted = conditions
-    if scale == 1.0:
+    return pushed(network, wanted, [Push(unwanted, scale - 1)] if scale != 1.0 else [])
+
+
+def pushed(network: VideoDiT, wanted: Conditioning, pushes: Sequence[Push]) -> Network:
+    """The answer to `wanted`, pushed from all others; all in one forward."""
+    if not pushes:
         return network.given(wanted)
-    pairs: dict[str, Any] = {
-        field.name: (getattr(wanted, field.name), getattr(unwanted, field.name)) for field in fields(wanted)
-    }
-    stacked: dict[str, Any] = {name: torch.cat(p) for name, p in pairs.items() if isinstance(p[0], Tensor)}
-    both = replace(wanted, **stacked)
+    asked = [wanted, *(push.unwanted for push in pushes)]
+    columns: dict[str, list[Any]] = {f.name: [getattr(c, f.name) for c in asked] for f in fields(wanted)}
+    stacked: dict[str, Any] = {name: torch.cat(x) for name, x in columns.items() if isinstance(x[0], Tensor)}
+    together = replace(wanted, **stacked)
 
     def run(x: Tensor, t: Tensor) -> Tensor:
-        yes, no = network(torch.cat((x, x)), torch.cat((t, t)), both).chunk(2)
-        push = 1 + (scale - 1) * per_frame(t, x).to(yes) ** power
-        return no + push * (yes - no)
+        yes, *others = network(torch.cat([x] * len(asked)), torch.cat([t] * len(asked)), together).chunk(len(asked))
+        time, out = per_frame(t, x).to(yes), yes
+        for push, no in zip(pushes, others, strict=True):
+            out = out + push.scale * time**push.power * (yes - no)
+        return out
 
     return run
+
+
+def held_still(c: Conditioning, stride: int) -> Conditioning:
+    """The same with a plan in which nothing changes: each step, of `stride` frames, is the mean of its shot's steps.
+
+    What is painted of it shows the same things and hardly moves, neither they nor the camera; pushed from that, a
+    renderer paints more of what the plan says of changes, which are a small part of its training loss.
+    """
+    assert c.semantic is not None and c.shot is not None
+    shot = c.shot[:, ::stride]
+    same = (shot[:, :, None] == shot[:, None, :]).to(c.semantic)
+    return replace(c, semantic=torch.einsum("bst,bcthw->bcshw", same / same.sum(2, keepdim=True), c.semantic))

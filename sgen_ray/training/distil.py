@@ -30,7 +30,7 @@ class DistilStage(RendererStage):
     name = "distil"
 
     def __init__(self, recipe: Recipe, folder: Path, device: str) -> None:
-        unguided = {**recipe.renderer, "plan_guidance": 1.0}
+        unguided = {**recipe.renderer, "plan_guidance": 1.0, "change_guidance": 0.0}
         super().__init__(replace(recipe, renderer=unguided, joint_steps=0, short_steps=0), folder, device)
         self.trained["teacher"] = load_part(folder, "renderer", device)
 
@@ -40,7 +40,8 @@ class DistilStage(RendererStage):
 
     def prepare(self) -> None:
         """Raises RequestError where the model's renderer has nothing to fold."""
-        if self.teacher.config.plan_guidance == 1.0:
+        config = self.teacher.config
+        if config.plan_guidance == 1.0 and not config.change_guidance:
             raise RequestError("this model's renderer paints without guidance already: there is nothing to distil")
         fit(self.network, self.teacher.state_dict(), "the model's renderer")
 
