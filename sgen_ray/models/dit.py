@@ -65,8 +65,9 @@ class VideoDiT(ModelMixin, ConfigMixin):
         sampling_shift: how far the sampler's times lean towards the noise (see `diffusion.flow.times`).
         sampling_temperature: how much of its noise the sampler begins with (Glow, arXiv 1807.03039, sec. 6); with less
             than all of it, a network that has trained little paints what it is sure of and leaves the speckle out.
-        plan_guidance: how far the renderer is pushed from what it paints `unguided`; 1: no push, half the cost.
+        plan_guidance: how far the renderer is pushed from what it paints `unguided`; 1: no such push.
         change_guidance: how far it is pushed, besides, from what it paints of a plan held still; 0: no such push.
+            Each of the two is one more answer a step.
         plan_guidance_power: how fast both pushes fade with the noise (see `guidance.Push`); 0: not at all.
         null_tokens: tokens of the null text, kept with the renderer, which has no text encoder; 0: not kept.
     """
