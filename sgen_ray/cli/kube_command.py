@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 _OPTIONS = ("seconds", "size", "fps", "seed", "steps", "plan_steps", "guidance", "model")
 
+RUNTIME_ENV = {"env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": "30"}}
+"""Of the Ray job: one that is stopped waits for its renderers' next step and writes down that it is cancelled. After
+Ray's own 3 seconds it would be killed, and its record would say that it renders until the lease is over."""
+
 
 def arguments(wanted: Wanted) -> list[str]:
     """Of `sgen make`, with a key that is the same for the same film: submitted again, the same job goes on.

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sgen_ray.cli import show
-from sgen_ray.cli.kube_command import Listener, arguments, command, key_of, tell
+from sgen_ray.cli.kube_command import RUNTIME_ENV, Listener, arguments, command, key_of, tell
 from sgen_ray.cli.kube_lines import Made, proven
 from sgen_ray.errors import EngineError
 
@@ -141,6 +141,7 @@ def ray_job(service: Document, name: str, entrypoint: str, *, own_cluster: bool)
     spec: Document = {
         "entrypoint": entrypoint,
         "entrypointNumCpus": 1,
+        "runtimeEnvYAML": json.dumps(RUNTIME_ENV),
         "submissionMode": "K8sJobMode",
         "backoffLimit": 2,
         "submitterPodTemplate": {"spec": _submitter(config)},

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sgen_ray.cli import show
-from sgen_ray.cli.kube_command import Listener, arguments, command, key_of, tell
+from sgen_ray.cli.kube_command import RUNTIME_ENV, Listener, arguments, command, key_of, tell
 from sgen_ray.cli.kube_lines import Made, Piece, from_line, joined
 from sgen_ray.errors import EngineError
 
@@ -95,7 +95,7 @@ def _begin(client: JobSubmissionClient, key: str, line: str) -> str:
     if tries and tries[last] not in lost:
         return f"sgen-{key}-{last}"
     name = f"sgen-{key}-{last + 1}"
-    client.submit_job(entrypoint=line, submission_id=name)
+    client.submit_job(entrypoint=line, submission_id=name, runtime_env=RUNTIME_ENV)
     return name
 
 

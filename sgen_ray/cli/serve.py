@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import socket
 import threading
 from pathlib import Path
@@ -93,8 +92,7 @@ def serve(
 
 
 def _wait() -> None:
-    """Until a signal. Ray has its own answer to SIGTERM, which would end this process at once."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Until a signal."""
     while True:
         threading.Event().wait(3600)
 

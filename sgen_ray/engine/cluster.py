@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
 import sys
+import threading
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -172,12 +174,13 @@ class RayRuntime:
             if os.environ.get("SGEN_LOG_FORMAT") == "json":  # telemetry.logs
                 quiet["logging_config"] = ray.LoggingConfig(encoding="JSON", log_level="INFO")
             try:
-                if self._address is None:
-                    _let_workers_import_us()
-                    ray.init("local", include_dashboard=False, object_store_memory=self._object_store, **quiet)
-                else:
-                    _answers(self._address)
-                    ray.init(self._address, **quiet)
+                with _keeping_sigterm():
+                    if self._address is None:
+                        _let_workers_import_us()
+                        ray.init("local", include_dashboard=False, object_store_memory=self._object_store, **quiet)
+                    else:
+                        _answers(self._address)
+                        ray.init(self._address, **quiet)
             except BaseException as error:
                 # Ray leaves helpers of a half-started cluster running.
                 family = _family(set(psutil.Process().children()) - before)
@@ -194,6 +197,18 @@ class RayRuntime:
                 self._processes = list(set(psutil.Process().children()) - before)
         self._connected = True
         return ray
+
+
+@contextmanager
+def _keeping_sigterm() -> Iterator[None]:
+    """Ray's own answer to SIGTERM aborts the process 3 seconds later, whatever it still has to end or to write down.
+    Whoever has an answer keeps it."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if callable(before) and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
 
 
 def _log_what_ray_prints() -> None:
