@@ -1,4 +1,4 @@
-"""The runtime on Ray: each worker an actor. Besides this, only `ray_calls` and `controller` talk to Ray.
+"""The runtime on Ray: each worker an actor. Besides this, only `ray_calls`, `ray_start` and `controller` talk to Ray.
 
 Actors never restart and tasks never retry by themselves: `crew` and `pool` decide, so that a poison window surfaces
 instead of looping. Values are returned, never put, by actors, and a job calls the workers that it holds itself: what is
@@ -7,15 +7,10 @@ returned belongs to its driver, outlives its maker and passes through nobody els
 
 from __future__ import annotations
 
-import logging
 import os
-import signal
-import socket
 import sys
-import threading
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import psutil
@@ -26,11 +21,9 @@ from sgen_ray.engine.lease import PoolHere
 from sgen_ray.engine.machine import Machine, this_machine
 from sgen_ray.engine.messages import PoolSpec
 from sgen_ray.engine.pool import Pool
-from sgen_ray.engine.ray_calls import RayCall, RayWorker, canceled, last_line, on_ray, remote_class
+from sgen_ray.engine.ray_calls import RayCall, RayWorker, canceled, on_ray, remote_class
+from sgen_ray.engine.ray_start import end, family, join, set_environment
 from sgen_ray.engine.runtime import Link
-from sgen_ray.errors import EngineError
-
-log = logging.getLogger(__name__)
 
 
 class RayRuntime:
@@ -152,76 +145,19 @@ class RayRuntime:
         if self._opened:
             import ray
 
-            family = _family(self._processes)
+            those = family(self._processes)
             ray.shutdown()
-            _end(family, patience=5.0)
+            end(those, patience=5.0)
 
     def _connect(self) -> Any:
-        if self._address is None:
-            # Since Ray 2.59 a cluster of one's own turns token authentication on and writes into the home folder.
-            os.environ.setdefault("RAY_AUTH_MODE", "disabled")
-            # Ray's workers are at nice 15, so that anything else on a small machine would starve the renderers.
-            os.environ.setdefault("RAY_worker_niceness", "0")
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        # A payload whose call failed is never fetched, and its error was already seen through the small value.
-        os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        set_environment(own=self._address is None)
         import ray
 
         if not self._connected and not ray.is_initialized():
-            before = set(psutil.Process().children())
-            quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-            if os.environ.get("SGEN_LOG_FORMAT") == "json":  # telemetry.logs
-                quiet["logging_config"] = ray.LoggingConfig(encoding="JSON", log_level="INFO")
-            try:
-                with _keeping_sigterm():
-                    if self._address is None:
-                        _let_workers_import_us()
-                        ray.init("local", include_dashboard=False, object_store_memory=self._object_store, **quiet)
-                    else:
-                        _answers(self._address)
-                        ray.init(self._address, **quiet)
-            except BaseException as error:
-                # Ray leaves helpers of a half-started cluster running.
-                family = _family(set(psutil.Process().children()) - before)
-                with suppress(Exception):
-                    ray.shutdown()
-                _end(family)
-                if not isinstance(error, OSError | RuntimeError | ValueError):
-                    raise
-                place = f"at {self._address}" if self._address else "on this machine"
-                raise EngineError(f"no Ray cluster {place}: {last_line(error)}; mend or unset RAY_ADDRESS") from error
-            _log_what_ray_prints()
+            self._processes = join(self._address, self._object_store)
             self._opened = True
-            if self._address is None:
-                self._processes = list(set(psutil.Process().children()) - before)
         self._connected = True
         return ray
-
-
-@contextmanager
-def _keeping_sigterm() -> Iterator[None]:
-    """Ray's own answer to SIGTERM aborts the process 3 seconds later, whatever it still has to end or to write down.
-    Whoever has an answer keeps it."""
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        yield
-    finally:
-        if callable(before) and threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, before)
-
-
-def _log_what_ray_prints() -> None:
-    """Ray prints troubles of its cluster on stdout, which is ours: a film's facts as JSON, for instance. They are
-    logged instead. This is private too: without it they are printed again."""
-    from ray._private import worker
-
-    def tell(data: dict[str, Any], ignore_prefix: bool = False) -> None:
-        for line in data["lines"]:
-            log.info("Ray: %s", line)
-
-    if hasattr(worker, "print_to_stdstream"):
-        worker.print_to_stdstream = tell
 
 
 def this_actor() -> str:
@@ -241,39 +177,6 @@ def ended_actors(ids: Collection[str]) -> frozenset[str]:
         return frozenset(name for name in ids if state.actor_table(name).get("State") == "DEAD")
     except Exception:
         return frozenset()
-
-
-def _family(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
-    """These and all that they started, as long as that can still be seen."""
-    found = []
-    for process in processes:
-        with suppress(psutil.NoSuchProcess):
-            found += [process, *process.children(recursive=True)]
-    return found
-
-
-def _end(processes: Sequence[psutil.Process], patience: float = 0.0) -> None:
-    """Ends those that have not ended by themselves."""
-    _, alive = psutil.wait_procs(processes, timeout=patience)
-    for process in alive:
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
-    psutil.wait_procs(alive, timeout=1.0)
-
-
-def _answers(address: str) -> None:
-    """Raises OSError where nothing listens at host:port; Ray would go on trying for many minutes."""
-    host, _, port = address.rpartition("/")[2].rpartition(":")
-    if host and port.isdigit():
-        socket.create_connection((host, int(port)), timeout=10).close()
-
-
-def _let_workers_import_us() -> None:
-    """Workers get this process's environment but not its `sys.path`, which alone may lead to a checkout."""
-    home = str(Path(__file__).parents[2])
-    known = os.environ.get("PYTHONPATH", "")
-    if Path(home).name != "site-packages" and home not in known.split(os.pathsep):
-        os.environ["PYTHONPATH"] = os.pathsep.join([home, known] if known else [home])
 
 
 @contextmanager
