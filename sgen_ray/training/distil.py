@@ -19,6 +19,9 @@ from sgen_ray.training.recipes import Recipe
 from sgen_ray.training.renderer import RendererStage
 from sgen_ray.training.state import fit
 
+_UNGUIDED = {"plan_guidance": 1.0, "change_guidance": 0.0}
+"""A renderer's settings that make it paint with one answer a step."""
+
 
 class DistilStage(RendererStage):
     """Trains a renderer that needs no guidance, from one that does; its figures are distances from what that answers.
@@ -30,8 +33,9 @@ class DistilStage(RendererStage):
     name = "distil"
 
     def __init__(self, recipe: Recipe, folder: Path, device: str) -> None:
-        unguided = {**recipe.renderer, "plan_guidance": 1.0, "change_guidance": 0.0}
-        super().__init__(replace(recipe, renderer=unguided, joint_steps=0, short_steps=0), folder, device)
+        super().__init__(
+            replace(recipe, renderer={**recipe.renderer, **_UNGUIDED}, joint_steps=0, short_steps=0), folder, device
+        )
         self.trained["teacher"] = load_part(folder, "renderer", device)
 
     @property
@@ -41,7 +45,7 @@ class DistilStage(RendererStage):
     def prepare(self) -> None:
         """Raises RequestError where the model's renderer has nothing to fold."""
         config = self.teacher.config
-        if config.plan_guidance == 1.0 and not config.change_guidance:
+        if all(getattr(config, name) == value for name, value in _UNGUIDED.items()):
             raise RequestError("this model's renderer paints without guidance already: there is nothing to distil")
         fit(self.network, self.teacher.state_dict(), "the model's renderer")
 
