@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,14 +14,16 @@ from common import each, judge, options, percent, save, show
 
 from sgen_ray.evaluation.judge import CLIP_FRAMES, FPS, HEIGHT, OFFSETS, WEIGHTS, WIDTH, as_input, save_judge
 from sgen_ray.evaluation.judge_training import JudgeSchedule, train_judge
-from sgen_ray.evaluation.shares import Share
+from sgen_ray.evaluation.shares import Share, share
 from sgen_ray.models.autoencoder import TinyAutoencoder
 from sgen_ray.models.factory import load_factory
 from sgen_ray.models.parts import load_part
-from sgen_ray.world import ATTRIBUTES, attribute_indices, draw, sample_film
+from sgen_ray.world import ATTRIBUTES, Film, attribute_indices, draw, sample_film
 
 GOAL = 0.99
 BLOCK = 20
+THROUGH = 5
+"""One clip in so many goes through the autoencoder, which takes seconds."""
 
 
 def main() -> None:
@@ -35,18 +36,16 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.train is not None:
         train(arguments)
-    starts = range(0, arguments.films, BLOCK)
+    films = arguments.films
+    through = 0 if arguments.no_reconstructions else max(1, films // THROUGH)
     blocks = [
-        Block(arguments.model, 5_000_000 + arguments.seed * 1_000_000 + start, min(BLOCK, arguments.films - start),
-              arguments.seconds, not arguments.no_reconstructions)
-        for start in starts
+        Block(arguments.model, 5_000_000 + arguments.seed * 1_000_000 + start, min(BLOCK, films - start),
+              arguments.seconds, start < through)
+        for start in range(0, films, BLOCK)
     ]  # fmt: skip
     counts = list(each(count, blocks, arguments.workers, f"blocks of {BLOCK} films"))
-    films = arguments.films
-    found = {
-        kind: {name: Share(sum(c[kind][name] for c in counts if kind in c), films) for name in ATTRIBUTES}
-        for kind in counts[0]
-    }
+    found = {kind: {name: sum((c[kind][name] for c in counts if kind in c), Share(0, 0)) for name in ATTRIBUTES}
+             for kind in counts[0]}  # fmt: skip
     rows = [[name, *(percent(shares[name].value) for shares in found.values())] for name in ATTRIBUTES]
     rows.append(["all", *(percent(sum(shares.values(), Share(0, 0)).value) for shares in found.values())])
     show(f"The judge on {films} held-out clips", ["attribute", *found], rows)
@@ -78,33 +77,38 @@ class Block:
     reconstruct: bool
 
 
-def count(block: Block) -> dict[str, dict[str, int]]:
+def count(block: Block) -> dict[str, dict[str, Share]]:
     """Kind of frames -> attribute -> clips that the judge reads right."""
     generator = torch.Generator().manual_seed(block.seed)
     films = [sample_film(block.seed + i, block.seconds, 1, "heldout") for i in range(block.films)]
-    # Clips begin where a latent frame does, and are whole runs of latent frames, as films are decoded.
+    # Clips begin where a latent frame does.
     room = int((block.seconds * FPS - CLIP_FRAMES) // 4)
-    start = 4 * torch.randint(room + 1, (block.films, 1), generator=generator)
-    frames = draw(films, (start + torch.arange(-(-CLIP_FRAMES // 4) * 4)) / FPS, WIDTH, HEIGHT)
-    truth = attribute_indices(films, start / FPS)
-    kinds: dict[str, Callable[[], torch.Tensor]] = {"world": lambda: frames}
+    begin = 4 * torch.randint(room + 1, (block.films, 1), generator=generator) / FPS
+    truth = attribute_indices(films, begin)
+    kinds = {"world": draw(films, begin + torch.tensor(OFFSETS) / FPS, WIDTH, HEIGHT)}
     if block.reconstruct:
-        kinds["reconstructed"] = lambda: reconstructed(block.model, frames)
+        kinds["reconstructed"] = torch.cat(
+            [reconstructed(block.model, film, float(at)) for film, at in zip(films, begin, strict=True)]
+        )
     out = {}
     for kind, pictures in kinds.items():
-        clips = (pictures()[:, list(OFFSETS)] * 255).round().to(torch.uint8)
         with torch.no_grad():
-            logits = judge()(as_input(clips))
-        out[kind] = {name: int((logits[name].argmax(1) == truth[name][:, 0]).sum()) for name in ATTRIBUTES}
+            logits = judge()(as_input((pictures * 255).round().to(torch.uint8)))
+        right = {name: logits[name].argmax(1) == truth[name][:, 0] for name in ATTRIBUTES}
+        out[kind] = {name: share(hits.tolist()) for name, hits in right.items()}
     return out
 
 
 @torch.no_grad()
-def reconstructed(name: str, frames: torch.Tensor) -> torch.Tensor:
-    """Frames [N, T, 3, H, W] in 0..1 through the autoencoder and back."""
+def reconstructed(name: str, film: Film, begin: float) -> torch.Tensor:
+    """The clip [1, clip, 3, H, W] in 0..1 that begins there, at the model's size, through the autoencoder and back."""
+    grid = load_factory(name).grid
+    frames = grid.latent_frames(grid.frames(CLIP_FRAMES / FPS)) * grid.temporal_compression
+    times = begin + torch.arange(frames)[None] / grid.fps
+    x = draw([film], times, grid.width, grid.height).transpose(1, 2) * 2 - 1
     autoencoder = _autoencoder(name)
-    x = frames.transpose(1, 2) * 2 - 1
-    return ((autoencoder.decode(autoencoder.encode(x)) + 1) / 2).clamp(0, 1).transpose(1, 2)
+    out = ((autoencoder.decode(autoencoder.encode(x)) + 1) / 2).clamp(0, 1).transpose(1, 2)
+    return out[:, [offset * grid.fps // FPS for offset in OFFSETS]]
 
 
 @cache

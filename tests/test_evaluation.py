@@ -9,7 +9,16 @@ import torch
 
 from sgen_ray.errors import ModelError
 from sgen_ray.evaluation.adherence import Case, Reading, adherence, draw_cases, guessing, kept, read, world_frames
-from sgen_ray.evaluation.judge import CLIP_FRAMES, HEIGHT, OFFSETS, WIDTH, Judge, load_judge, save_judge
+from sgen_ray.evaluation.judge import (
+    CLIP_FRAMES,
+    HEIGHT,
+    OFFSETS,
+    STRIDE,
+    WIDTH,
+    Judge,
+    load_judge,
+    save_judge,
+)
 from sgen_ray.evaluation.judge_training import (
     Clips,
     JudgeSchedule,
@@ -93,17 +102,17 @@ def test_shares_add_and_say_nothing_of_nothing() -> None:
 def test_judge_answers_every_attribute_and_the_same_each_time() -> None:
     torch.manual_seed(0)
     judge = Judge()
-    frames = np.random.default_rng(0).integers(0, 256, (40, HEIGHT, WIDTH, 3), np.uint8)
+    frames = np.random.default_rng(0).integers(0, 256, (64, HEIGHT, WIDTH, 3), np.uint8)
     found = judge.predict(frames)
-    clips = len(range(0, 40 - CLIP_FRAMES + 1, CLIP_FRAMES))
+    clips = len(range(0, 64 - CLIP_FRAMES + 1, STRIDE))
     assert {name: tuple(p.shape) for name, p in found.items()} == {n: (clips, len(c)) for n, c in ATTRIBUTES.items()}
     assert all(torch.allclose(p.sum(1), torch.ones(clips), atol=1e-5) for p in found.values())
     again = judge.predict(frames)
     assert all(torch.equal(found[name], again[name]) for name in ATTRIBUTES)
-    # A clip is its own four frames: others do not matter, and neither does the batch.
+    # A clip is its own five frames: others do not matter, and neither does the batch.
     alone = judge.predict(frames[:CLIP_FRAMES])
     noise = frames.copy()
-    noise[[i for i in range(40) if i not in OFFSETS]] = 0
+    noise[[i for i in range(64) if i not in OFFSETS]] = 0
     assert all(torch.allclose(judge.predict(noise)[n][:1], alone[n], atol=1e-5) for n in ATTRIBUTES)
 
 
@@ -253,7 +262,7 @@ def test_a_reading_covers_the_film_to_its_end_at_any_rate() -> None:
     once = read(judge, frames)
     twice = read(judge, frames.repeat(2, 0), fps=16)
     assert once.seen == twice.seen and once.clips == twice.clips
-    assert len(once.confidence) == 4
+    assert len(once.confidence) == len({*range(0, 3 * CLIP_FRAMES, STRIDE), 3 * CLIP_FRAMES})
 
 
 def test_clips_match_their_labels() -> None:
@@ -275,3 +284,11 @@ def test_motion_is_read_in_pixels_of_either_scale() -> None:
     assert float(across_quarter.mean()) == pytest.approx(1 / 4, rel=0.1)
     assert float(down_half.abs().max()) < 1e-3 and float(down_quarter.abs().max()) < 1e-3
     assert torch.allclose(apparent_motion(clip.flip(1))[:, :3].flip(1), -flow[:, :3], atol=1e-5)
+
+
+def test_the_judge_that_comes_along_reads_slow_camera_moves() -> None:
+    grid = replace(GRID, width=WIDTH, height=HEIGHT)
+    films = [case.film for case in draw_cases(60, 16.0, 3) if case.film.shots[0].camera in ("pan left", "zoom in")][:8]
+    readings = [read(load_judge(), world_frames(film, grid, 16 * 8)) for film in films]
+    hits = [r.seen["camera"] == film.shots[0].camera for r, film in zip(readings, films, strict=True)]
+    assert len(hits) == 8 and sum(hits) >= 7

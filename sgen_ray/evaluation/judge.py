@@ -1,8 +1,8 @@
 """The judge: reads from a clip what it shows. It is trained on frames of the demo world alone, apart from every model
 that it judges, and is the only one asked whether a film shows what its prompt says.
 
-A clip is four frames over a second and a half: near ones for fast motion, far ones for slow camera moves. Beside the
-frames the network sees how they move.
+A clip is five frames over four and a half seconds: near ones for fast motion, far ones for slow camera moves. Beside
+the frames the network sees how they move, place by place and as a whole.
 """
 
 from __future__ import annotations
@@ -21,21 +21,26 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sgen_ray.errors import ModelError
-from sgen_ray.models.motion import apparent_motion
+from sgen_ray.models.motion import BANDS, apparent_motion, camera_motion
 from sgen_ray.world import ATTRIBUTES
 
 WIDTH, HEIGHT, FPS = 128, 64, 8
-OFFSETS = (0, 1, 3, 12)
+OFFSETS = (0, 1, 3, 12, 36)
 """Frames of a clip, counted at `FPS` from its start."""
 CLIP_FRAMES = OFFSETS[-1] + 1
+STRIDE = 12
+"""Frames from the start of a clip to that of the next: clips overlap."""
+SCALES = (2, 4, 8)
+"""At which the motion of whole frames is looked for."""
 WEIGHTS = Path(__file__).parent.parent / "weights" / "judge"
 
 
 @dataclass(frozen=True)
 class JudgeConfig:
-    """Channels at a quarter, an eighth and a sixteenth of the frame."""
+    """Channels at a quarter, an eighth and a sixteenth of the frame, and of what is made of the frames' motion."""
 
     channels: tuple[int, int, int] = (32, 64, 128)
+    camera: int = 64
 
 
 class Block(nn.Module):
@@ -56,7 +61,7 @@ class Block(nn.Module):
 
 
 class Judge(nn.Module):
-    """Clips [N, 4, 3, H, W] in -1..1 to logits of every attribute, name -> [N, classes]."""
+    """Clips [N, 5, 3, H, W] in -1..1 to logits of every attribute, name -> [N, classes]."""
 
     def __init__(self, config: JudgeConfig | None = None) -> None:
         super().__init__()
@@ -67,11 +72,14 @@ class Judge(nn.Module):
         self.blocks = nn.Sequential(
             Block(quarter, quarter), Block(quarter, eighth, 2), Block(eighth, eighth), Block(eighth, sixteenth, 2)
         )
-        self.head = nn.Linear(2 * sixteenth, sum(len(classes) for classes in ATTRIBUTES.values()))
+        moves, camera = 2 * BANDS * len(OFFSETS) * len(SCALES), self.config.camera
+        self.camera = nn.Sequential(nn.BatchNorm1d(moves), nn.Linear(moves, camera), nn.ReLU())
+        self.head = nn.Linear(2 * sixteenth + camera, sum(len(classes) for classes in ATTRIBUTES.values()))
 
     def forward(self, clips: Tensor) -> dict[str, Tensor]:
         x = self.blocks(functional.relu(self.stem(clips.flatten(1, 2)) + self.motion(apparent_motion(clips))))
-        logits = self.head(torch.cat((x.mean((2, 3)), x.amax((2, 3))), 1))
+        moves = self.camera(camera_motion(clips, SCALES))
+        logits = self.head(torch.cat((x.mean((2, 3)), x.amax((2, 3)), moves), 1))
         parts = logits.split([len(classes) for classes in ATTRIBUTES.values()], 1)
         return dict(zip(ATTRIBUTES, parts, strict=True))
 
@@ -81,11 +89,11 @@ class Judge(nn.Module):
 
         Args:
             frames: uint8 [T, H, W, 3] at 8 a second; other sizes than 128x64 are resized.
-            starts: each clip's first frame; by default clips end to end. A clip that runs over the end repeats
-                the last frame.
+            starts: each clip's first frame; by default one every `STRIDE` frames. A clip that runs over the end
+                repeats the last frame.
         """
         if starts is None:
-            starts = range(0, max(1, len(frames) - CLIP_FRAMES + 1), CLIP_FRAMES)
+            starts = range(0, max(1, len(frames) - CLIP_FRAMES + 1), STRIDE)
         index = np.minimum(np.array(starts)[:, None] + np.array(OFFSETS), len(frames) - 1)
         clips = torch.from_numpy(frames[index]).permute(0, 1, 4, 2, 3)
         logits = self.eval()(as_input(clips))
@@ -93,7 +101,7 @@ class Judge(nn.Module):
 
 
 def as_input(clips: Tensor) -> Tensor:
-    """uint8 clips [N, 4, 3, H, W] to what the judge reads: 128x64, -1..1."""
+    """uint8 clips [N, 5, 3, H, W] to what the judge reads: 128x64, -1..1."""
     x = clips.float() / 127.5 - 1
     if x.shape[-2:] == (HEIGHT, WIDTH):
         return x
@@ -116,7 +124,7 @@ def load_judge(folder: Path = WEIGHTS) -> Judge:
     """
     try:
         facts = json.loads((folder / "judge.json").read_text())
-        judge = Judge(JudgeConfig(tuple(facts["config"]["channels"])))
+        judge = Judge(JudgeConfig(tuple(facts["config"]["channels"]), facts["config"]["camera"]))
         judge.load_state_dict({k: v.float() if v.is_floating_point() else v
                                for k, v in load_file(folder / "model.safetensors").items()})  # fmt: skip
     except FileNotFoundError:

@@ -33,7 +33,7 @@ MIRRORED = {
 class JudgeSchedule:
     """Steps of `batch` clips, `fresh` of them new, the others from the last `replay` drawn ones."""
 
-    steps: int = 3000
+    steps: int = 7200
     batch: int = 32
     fresh: int = 8
     replay: int = 4096
@@ -49,19 +49,20 @@ class JudgeSchedule:
 
 @dataclass(frozen=True)
 class Clips:
-    """Frames uint8 [N, 4, 3, H, W] and the class of every attribute [N, attributes]."""
+    """Frames uint8 [N, 5, 3, H, W] and the class of every attribute [N, attributes]."""
 
     frames: Tensor
     labels: Tensor
 
 
 def draw_clips(seed: int, count: int, split: str = "train") -> Clips:
-    """One clip of each of `count` shots, from anywhere in it."""
+    """One clip of each of `count` shots, from anywhere in it; one that runs over its end repeats the last frame."""
     rng = random.Random(f"judge {seed} {split}")
     seconds = [LONG_SECONDS if rng.random() < LONG_SHARE else rng.randint(*SHOT_SECONDS) for _ in range(count)]
     films = [sample_film(rng.randrange(2**31), s, 1, split) for s in seconds]
-    starts = torch.tensor([rng.randint(0, s * FPS - CLIP_FRAMES) for s in seconds])
-    times = (starts[:, None] + torch.tensor(OFFSETS)) / FPS
+    starts = torch.tensor([rng.randint(0, max(0, s * FPS - CLIP_FRAMES)) for s in seconds])
+    last = torch.tensor(seconds)[:, None] * FPS - 1
+    times = (starts[:, None] + torch.tensor(OFFSETS)).minimum(last) / FPS
     frames = (draw(films, times, WIDTH, HEIGHT) * 255).round().to(torch.uint8)
     indices = attribute_indices(films, times[:, :1])
     return Clips(frames, torch.cat([indices[name] for name in ATTRIBUTES], 1))
