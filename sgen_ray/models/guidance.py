@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -45,19 +44,15 @@ def guided(network: VideoDiT, conditions: tuple[Conditioning, Conditioning], sca
 
 
 def pushed(network: VideoDiT, wanted: Conditioning, pushes: Sequence[Push]) -> Network:
-    """The answer to `wanted`, pushed from all others; all in one forward."""
-    if not pushes:
-        return network.given(wanted)
-    asked = [wanted, *(push.unwanted for push in pushes)]
-    columns: dict[str, list[Any]] = {f.name: [getattr(c, f.name) for c in asked] for f in fields(wanted)}
-    stacked: dict[str, Any] = {name: torch.cat(x) for name, x in columns.items() if isinstance(x[0], Tensor)}
-    together = replace(wanted, **stacked)
+    """The answer to `wanted`, pushed from all others. Each is asked for by itself: stacked, they fall out of a CPU's
+    caches and take longer, and on a GPU as much more memory."""
+    answer, others = network.given(wanted), [network.given(push.unwanted) for push in pushes]
 
     def run(x: Tensor, t: Tensor) -> Tensor:
-        yes, *others = network(torch.cat([x] * len(asked)), torch.cat([t] * len(asked)), together).chunk(len(asked))
-        time, out = per_frame(t, x).to(yes), yes
-        for push, no in zip(pushes, others, strict=True):
-            out = out + push.scale * time**push.power * (yes - no)
+        yes = out = answer(x, t)
+        time = per_frame(t, x).to(yes)
+        for push, other in zip(pushes, others, strict=True):
+            out = out + push.scale * time**push.power * (yes - other(x, t))
         return out
 
     return run
