@@ -44,8 +44,8 @@ def guided(network: VideoDiT, conditions: tuple[Conditioning, Conditioning], sca
 
 
 def pushed(network: VideoDiT, wanted: Conditioning, pushes: Sequence[Push]) -> Network:
-    """The answer to `wanted`, pushed from all others. Each is asked for by itself: stacked, they fall out of a CPU's
-    caches and take longer, and on a GPU as much more memory."""
+    """The answer to `wanted`, pushed from all others. Each is asked for by itself: stacked, they are no faster on a CPU
+    and need more memory."""
     answer, others = network.given(wanted), [network.given(push.unwanted) for push in pushes]
 
     def run(x: Tensor, t: Tensor) -> Tensor:
