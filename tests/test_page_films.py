@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from browser import chromium, needs_chromium
+from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 from proxy import Proxy
@@ -290,8 +292,10 @@ REFUSED = {
 
 
 def test_a_character_is_kept_named_and_forgotten(page: Page, studio: Studio, tmp_path: Path) -> None:
-    world = world_frames(parse("an orange horse in the desert", 0, 4), load_factory("nano").grid, 1)
-    Image.fromarray(world[0]).save(tmp_path / "horse.png")
+    def world_of(prompt: str) -> NDArray[np.uint8]:
+        return world_frames(parse(prompt, 0, 4), load_factory("nano").grid, 1)[0]
+
+    Image.fromarray(world_of("an orange horse in the desert")).save(tmp_path / "horse.png")
     page.get_by_role("button", name="Keep one …").click()
     dialog = page.get_by_role("dialog", name="Keep a character")
     dialog.get_by_label("Name").fill("Rex")
@@ -311,13 +315,24 @@ def test_a_character_is_kept_named_and_forgotten(page: Page, studio: Studio, tmp
     assert studio.get(f"videos/{video_of(page)}")["shots"][0]["prompt"] == "orange horse in the snow"
 
     page.get_by_role("button", name="Keep as a character").click()
-    dialog.get_by_label("Name").fill("nobody")
-    dialog.get_by_role("button", name="Keep it").click()
-    expect(page.get_by_text("nobody is recognised in it")).to_be_visible()  # the toy model paints noise
+    dialog.get_by_label("Name").fill("whoever")
+    with page.expect_response(lambda response: response.url.endswith("/characters")) as answered:
+        dialog.get_by_role("button", name="Keep it").click()
+    kept, answer = answered.value.ok, answered.value.json()  # the toy model paints noise: who knows who that is
+    said = f"@whoever is kept: {answer['description']}" if kept else answer["error"]["message"]
+    expect(page.get_by_text(said)).to_be_visible()
 
     page.goto(f"{studio.address}/#/")
-    page.get_by_role("button", name="Forget @rex").click()
-    expect(page.get_by_role("button", name="Forget @rex")).to_have_count(0)
+    Image.fromarray(world_of("an empty desert")).save(tmp_path / "desert.png")
+    page.get_by_role("button", name="Keep one …").click()
+    dialog.get_by_label("Name").fill("nobody")
+    dialog.get_by_label("Picture").set_input_files(tmp_path / "desert.png")
+    dialog.get_by_role("button", name="Keep it").click()
+    expect(page.get_by_text("nobody is recognised in it")).to_be_visible()
+    names = ["rex", "whoever"] if kept else ["rex"]
+    for name in names:
+        page.get_by_role("button", name=f"Forget @{name}").click()
+        expect(page.get_by_role("button", name=f"Forget @{name}")).to_have_count(0)
     assert studio.get("videos/characters")["data"] == []
 
 

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
 router = APIRouter(prefix="/v1/videos/characters", tags=["characters"])
 
-_SECONDS = 4
-"""Of a film's beginning, where a character is looked for."""
+_SECONDS = 5
+"""Of a film's beginning, where a character is looked for: as much as the judge sees at once."""
 _MOST_PIXELS = 4096 * 2304
 _looking = threading.Lock()
 """One picture or film at a time is decoded and looked at in a process."""
