@@ -10,13 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
-from common import each, judge, model, options, save, show
+from common import each, judge, model, options, reconstruct, save, show
 
 from sgen_ray.evaluation.adherence import Case, Reading, adherence, draw_cases, guessing, read, world_frames
-from sgen_ray.evaluation.painting import Model, paint, request
+from sgen_ray.evaluation.painting import paint, request
 from sgen_ray.media.sheets import contact_sheet
-from sgen_ray.models.inference import to_pixels
 from sgen_ray.types import VideoRequest
 from sgen_ray.world import ATTRIBUTES
 
@@ -75,14 +73,6 @@ def make_and_judge(task: Task) -> Judged:
     truth = world_frames(task.case.film, made.grid, made.frames)
     readings = [read(judge(), film, made.grid.fps) for film in (frames, truth, reconstruct(ours, truth))]
     return Judged(readings[0], readings[1], readings[2], picture=frames[len(frames) // 2])
-
-
-@torch.no_grad()
-def reconstruct(ours: Model, frames: np.ndarray) -> np.ndarray:
-    """Frames [T, H, W, 3] through the autoencoder and back."""
-    autoencoder = ours.decoder.autoencoder
-    x = torch.from_numpy(frames).permute(3, 0, 1, 2)[None].float() / 127.5 - 1
-    return to_pixels(autoencoder.decode(autoencoder.encode(x))[0].transpose(0, 1))[: len(frames)]
 
 
 def sheet(judged: list[Judged], cases: list[Case], path: Path) -> None:

@@ -17,7 +17,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
@@ -26,6 +28,7 @@ from sgen_ray.evaluation.judge import Judge, judge_fingerprint, load_judge
 from sgen_ray.evaluation.painting import Model, load_model
 from sgen_ray.evaluation.shares import Share
 from sgen_ray.models.factory import load_factory
+from sgen_ray.models.inference import to_pixels
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("torch", "ray", "diffusers", "transformers", "numpy")
@@ -57,6 +60,15 @@ def model(name: str) -> Model:
 @cache
 def judge() -> Judge:
     return load_judge()
+
+
+@torch.no_grad()
+def reconstruct(ours: Model, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Frames [T, H, W, 3] of the model's grid through its autoencoder and back; the last fills up its latent."""
+    autoencoder, whole = ours.decoder.autoencoder, ours.factory.grid.temporal_compression
+    padded = np.concatenate((frames, np.repeat(frames[-1:], -len(frames) % whole, 0)))
+    x = torch.from_numpy(padded).permute(3, 0, 1, 2)[None].float() / 127.5 - 1
+    return to_pixels(autoencoder.decode(autoencoder.encode(x))[0].transpose(0, 1))[: len(frames)]
 
 
 def each(work: Callable[[T], R], tasks: Sequence[T], workers: int, what: str) -> Iterator[R]:

@@ -6,18 +6,15 @@ import argparse
 import sys
 import time
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import torch
-from common import each, judge, options, percent, save, show
+from common import each, judge, model, options, percent, reconstruct, save, show
 
 from sgen_ray.evaluation.judge import CLIP_FRAMES, FPS, HEIGHT, OFFSETS, WEIGHTS, WIDTH, as_input, save_judge
 from sgen_ray.evaluation.judge_training import JudgeSchedule, train_judge
 from sgen_ray.evaluation.shares import Share, share
-from sgen_ray.models.autoencoder import TinyAutoencoder
 from sgen_ray.models.factory import load_factory
-from sgen_ray.models.parts import load_part
 from sgen_ray.world import ATTRIBUTES, Film, attribute_indices, draw, sample_film
 
 GOAL = 0.99
@@ -34,6 +31,10 @@ def main() -> None:
     parser.add_argument("--state", type=Path, default=Path("runs/judge"), help="training state between slices")
     parser.add_argument("--no-reconstructions", action="store_true", help="where there is no autoencoder yet")
     arguments = parser.parse_args()
+    if arguments.seconds * FPS < CLIP_FRAMES:
+        parser.error(
+            f"--seconds {arguments.seconds:g}: the judge looks at {CLIP_FRAMES / FPS:.1f} s, make it 5 or more"
+        )
     if arguments.train is not None:
         train(arguments)
     films = arguments.films
@@ -85,35 +86,33 @@ def count(block: Block) -> dict[str, dict[str, Share]]:
     room = int((block.seconds * FPS - CLIP_FRAMES) // 4)
     begin = 4 * torch.randint(room + 1, (block.films, 1), generator=generator) / FPS
     truth = attribute_indices(films, begin)
-    kinds = {"world": draw(films, begin + torch.tensor(OFFSETS) / FPS, WIDTH, HEIGHT)}
+    kinds = {"world": in_bytes(draw(films, begin + torch.tensor(OFFSETS) / FPS, WIDTH, HEIGHT))}
     if block.reconstruct:
-        kinds["reconstructed"] = torch.cat(
+        kinds["reconstructed"] = torch.stack(
             [reconstructed(block.model, film, float(at)) for film, at in zip(films, begin, strict=True)]
         )
     out = {}
     for kind, pictures in kinds.items():
         with torch.no_grad():
-            logits = judge()(as_input((pictures * 255).round().to(torch.uint8)))
+            logits = judge()(as_input(pictures))
         right = {name: logits[name].argmax(1) == truth[name][:, 0] for name in ATTRIBUTES}
         out[kind] = {name: share(hits.tolist()) for name, hits in right.items()}
     return out
 
 
-@torch.no_grad()
 def reconstructed(name: str, film: Film, begin: float) -> torch.Tensor:
-    """The clip [1, clip, 3, H, W] in 0..1 that begins there, at the model's size, through the autoencoder and back."""
+    """The clip [clip, 3, H, W] that begins there, at the model's size, through its autoencoder and back, in bytes."""
     grid = load_factory(name).grid
-    frames = grid.latent_frames(grid.frames(CLIP_FRAMES / FPS)) * grid.temporal_compression
+    frames = grid.frames(CLIP_FRAMES / FPS)
     times = begin + torch.arange(frames)[None] / grid.fps
-    x = draw([film], times, grid.width, grid.height).transpose(1, 2) * 2 - 1
-    autoencoder = _autoencoder(name)
-    out = ((autoencoder.decode(autoencoder.encode(x)) + 1) / 2).clamp(0, 1).transpose(1, 2)
-    return out[:, [offset * grid.fps // FPS for offset in OFFSETS]]
+    truth = in_bytes(draw([film], times, grid.width, grid.height))[0].permute(0, 2, 3, 1)
+    pictures = reconstruct(model(name), truth.numpy())[[offset * grid.fps // FPS for offset in OFFSETS]]
+    return torch.from_numpy(pictures).permute(0, 3, 1, 2)
 
 
-@cache
-def _autoencoder(name: str) -> TinyAutoencoder:
-    return load_part(load_factory(name).folder, "autoencoder")
+def in_bytes(pictures: torch.Tensor) -> torch.Tensor:
+    """0..1 to uint8."""
+    return (pictures * 255).round().to(torch.uint8)
 
 
 if __name__ == "__main__":

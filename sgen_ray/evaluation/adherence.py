@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sgen_ray.evaluation.judge import CLIP_FRAMES, FPS, STRIDE, Judge
+from sgen_ray.evaluation.judge import FPS, Judge
 from sgen_ray.evaluation.shares import Share, share
 from sgen_ray.shapes import Grid
 from sgen_ray.world import ATTRIBUTES, Film, captions_with_mentions, draw, sample_film
@@ -66,9 +66,7 @@ def world_frames(film: Film, grid: Grid, frames: int) -> NDArray[np.uint8]:
 def read(judge: Judge, frames: NDArray[np.uint8], fps: int = FPS) -> Reading:
     """The judge's reading of a film's frames [T, H, W, 3]."""
     at_judge_rate = frames[(np.arange(max(1, len(frames) * FPS // fps)) * fps) // FPS]
-    # Clips all along, and one more at the end of the film.
-    last = max(0, len(at_judge_rate) - CLIP_FRAMES)
-    probabilities = judge.predict(at_judge_rate, sorted({*range(0, last + 1, STRIDE), last}))
+    probabilities = judge.predict(at_judge_rate)
     return Reading(
         seen={name: ATTRIBUTES[name][int(p.mean(0).argmax())] for name, p in probabilities.items()},
         clips={name: tuple(ATTRIBUTES[name][i] for i in p.argmax(1).tolist()) for name, p in probabilities.items()},

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -84,16 +83,15 @@ class Judge(nn.Module):
         return dict(zip(ATTRIBUTES, parts, strict=True))
 
     @torch.no_grad()
-    def predict(self, frames: NDArray[np.uint8], starts: Sequence[int] | None = None) -> dict[str, Tensor]:
-        """Probabilities, attribute -> [clips, classes], of the clips of a film.
+    def predict(self, frames: NDArray[np.uint8]) -> dict[str, Tensor]:
+        """Probabilities, attribute -> [clips, classes], of the clips of a film: one every `STRIDE` frames and one more
+        at its end. A film shorter than a clip is one clip, in which its last frame is repeated.
 
         Args:
             frames: uint8 [T, H, W, 3] at 8 a second; other sizes than 128x64 are resized.
-            starts: each clip's first frame; by default one every `STRIDE` frames. A clip that runs over the end
-                repeats the last frame.
         """
-        if starts is None:
-            starts = range(0, max(1, len(frames) - CLIP_FRAMES + 1), STRIDE)
+        last = max(0, len(frames) - CLIP_FRAMES)
+        starts = sorted({*range(0, last + 1, STRIDE), last})
         index = np.minimum(np.array(starts)[:, None] + np.array(OFFSETS), len(frames) - 1)
         clips = torch.from_numpy(frames[index]).permute(0, 1, 4, 2, 3)
         logits = self.eval()(as_input(clips))
