@@ -9,7 +9,8 @@ import torch
 from diffusers import WanTransformer3DModel
 
 from sgen_ray.errors import ModelError
-from sgen_ray.models.dit import Conditioning, PlannerDiT, RendererDiT
+from sgen_ray.models.conditioning import Conditioning
+from sgen_ray.models.dit import PlannerDiT, RendererDiT
 from sgen_ray.models.guidance import Push, guided, held_still, plan_guided, pushed
 from sgen_ray.models.planning import shot_clock
 from sgen_ray.models.wan import renderer_from_wan

@@ -13,7 +13,8 @@ from micro import micro_model
 from torch import Tensor
 
 from sgen_ray.errors import Cancelled, ModelError, PlanError, RequestError
-from sgen_ray.models.dit import Conditioning, PlannerDiT
+from sgen_ray.models.conditioning import Conditioning
+from sgen_ray.models.dit import PlannerDiT
 from sgen_ray.models.factory import FolderFactory, load_factory
 from sgen_ray.models.inference import shot_steps
 from sgen_ray.models.planning import plan_segments

@@ -17,7 +17,8 @@ from torch import nn
 
 from sgen_ray import world
 from sgen_ray.errors import ModelError, OutputError, RequestError
-from sgen_ray.models.dit import Conditioning, PlannerDiT
+from sgen_ray.models.conditioning import Conditioning
+from sgen_ray.models.dit import PlannerDiT
 from sgen_ray.models.folder import fingerprint
 from sgen_ray.models.parts import load_part
 from sgen_ray.training.data import seeds

@@ -7,7 +7,7 @@ With no semantic tokens and one window over the clip, the network equals diffuse
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
 import torch
@@ -16,36 +16,12 @@ from torch import Tensor, nn
 from sgen_ray.diffusion.flow import Network
 from sgen_ray.models.base import ConfigMixin, ModelMixin, get_timestep_embedding, register_to_config
 from sgen_ray.models.block import Block, LayerNorm, Text
+from sgen_ray.models.conditioning import Conditioning
 from sgen_ray.models.embedding import TimeTextEmbedding
 from sgen_ray.models.init import unit, zero
 from sgen_ray.models.patches import embedded_patches, joined
 from sgen_ray.models.rope import centres, grid_positions, rope
 from sgen_ray.models.spans import Run, runs, span_attention
-
-
-@dataclass(frozen=True)
-class Conditioning:
-    """What a network is told beside the noisy frames.
-
-    Attributes:
-        text: [B, K, L, D_text] embeddings of the K shots; text_mask: [B, K, L] bool, None: all tokens count.
-        shot: [B, T] index of each frame's shot, None: every frame sees all text.
-        first: absolute latent frame of frame 0; it anchors the attention spans.
-        semantic: [B, C_s, S, h, w] tokens of the same stretch of film, or None.
-        anchors: [B, C, A, H, W] known clean frames to look at, or None; anchor_times: [B, A] their frame number
-            relative to frame 0, anywhere in the film; anchor_shot: [B, A] index of their shots.
-        shot_clock: [B, T, 2] frames since the shot began and until it ends, for a planner.
-    """
-
-    text: Tensor
-    text_mask: Tensor | None = None
-    shot: Tensor | None = None
-    first: int = 0
-    semantic: Tensor | None = None
-    anchors: Tensor | None = None
-    anchor_times: Tensor | None = None
-    anchor_shot: Tensor | None = None
-    shot_clock: Tensor | None = None
 
 
 class VideoDiT(ModelMixin, ConfigMixin):

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from sgen_ray.diffusion.flow import Network, per_frame
-from sgen_ray.models.dit import Conditioning, VideoDiT
+from sgen_ray.models.conditioning import Conditioning
+from sgen_ray.models.dit import VideoDiT
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ from sgen_ray.diffusion.noise import LATENTS, SEMANTIC, frame_noise
 from sgen_ray.errors import PlanError, RequestError
 from sgen_ray.models.autoencoder import TinyAutoencoder
 from sgen_ray.models.base import device_of
-from sgen_ray.models.dit import Conditioning, VideoDiT
+from sgen_ray.models.conditioning import Conditioning
+from sgen_ray.models.dit import VideoDiT
 from sgen_ray.models.guidance import guided, plan_guided
 from sgen_ray.models.planning import plan_segments, preview, shot_clock
 from sgen_ray.models.semantic import SemanticCompressor

@@ -12,7 +12,8 @@ from typing import cast
 
 from sgen_ray.diffusion.flow import Network
 from sgen_ray.errors import RequestError
-from sgen_ray.models.dit import Conditioning, RendererDiT
+from sgen_ray.models.conditioning import Conditioning
+from sgen_ray.models.dit import RendererDiT
 from sgen_ray.models.guidance import plan_guided
 from sgen_ray.models.parts import load_part
 from sgen_ray.training.recipes import Recipe

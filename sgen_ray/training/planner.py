@@ -12,7 +12,8 @@ from torch.nn import functional
 
 from sgen_ray import world
 from sgen_ray.diffusion.flow import Flow, sample, times
-from sgen_ray.models.dit import Conditioning, PlannerDiT
+from sgen_ray.models.conditioning import Conditioning
+from sgen_ray.models.dit import PlannerDiT
 from sgen_ray.models.guidance import guided
 from sgen_ray.models.parts import load_part, save_part
 from sgen_ray.models.planning import preview, shot_clock

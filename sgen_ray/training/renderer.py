@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from sgen_ray.diffusion.flow import Flow, Network, sample, times
-from sgen_ray.models.dit import Conditioning, RendererDiT
+from sgen_ray.models.conditioning import Conditioning
+from sgen_ray.models.dit import RendererDiT
 from sgen_ray.models.guidance import plan_guided
 from sgen_ray.models.parts import load_part, save_part
 from sgen_ray.models.semantic import SemanticCompressor, kl_divergence
