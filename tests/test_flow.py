@@ -2,11 +2,13 @@
 
 import itertools
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from sgen_ray.diffusion.flow import Flow, add_noise, sample, times
+from sgen_ray.models.guidance import SettledFlow, shot_lines
 
 SPREAD = torch.tensor([0.3, 2.0])
 
@@ -102,6 +104,32 @@ def test_held_frames_come_back_byte_for_byte_and_are_seen_clean() -> None:
     for x, t in seen:
         assert torch.equal(x[:, :, mask], values[:, :, mask])
         assert (t[:, mask] == 0).all() and (t[:, ~mask] > 0).all()
+
+
+def line_of(x: Tensor) -> Tensor:
+    """[1, C, S, 1, 1] on the straight line through its steps."""
+    when = np.arange(x.shape[2])
+    rows = [np.polyval(np.polyfit(when, row, 1), when) for row in x[0, :, :, 0, 0].double().numpy()]
+    return torch.tensor(np.array(rows)).float()[None, :, :, None, None]
+
+
+def test_a_settled_flow_leads_to_one_line_a_shot_as_long_as_steps_are_nearly_noise() -> None:
+    x, answers = torch.randn(2, 1, 2, 9, 1, 1, generator=torch.Generator().manual_seed(4))
+    shot = torch.tensor([[0, 0, 0, 0, 0, 0, 1, 1, 2]])
+
+    def network(x: Tensor, t: Tensor) -> Tensor:
+        return (x - answers) / t[:, None, :, None, None].clamp_min(1e-6)
+
+    answers[:, :, 1] = x[:, :, 1]  # held: it counts as it is
+    lines = torch.cat((line_of(answers[:, :, :6]), answers[:, :, 6:]), 2)  # two steps are a line, and one is
+    torch.testing.assert_close(shot_lines(answers, shot), lines, atol=1e-5, rtol=1e-5)
+    free, settled, t = Flow(), SettledFlow(None, shot, 0.75), torch.full((1, 9), 0.9)
+    t[0, 1] = 0.0
+    heading, held = x - t[:, None, :, None, None] * settled.velocity(network, x, t), t[0] == 0
+    torch.testing.assert_close(heading[:, :, ~held], lines[:, :, ~held], atol=1e-5, rtol=1e-5)
+    assert torch.equal(settled.velocity(network, x, t)[:, :, held], free.velocity(network, x, t)[:, :, held])
+    late = torch.full((1, 9), 0.75)
+    assert torch.equal(settled.velocity(network, x, late), free.velocity(network, x, late))
 
 
 def test_step_callback_counts_and_may_stop() -> None:

@@ -77,6 +77,15 @@ def test_held_steps_of_a_plan_come_back(factory: FolderFactory, plan: Plan) -> N
     np.testing.assert_array_equal(after.text[1], plan.text[1])  # whatever stands beside it
 
 
+def test_a_plan_that_is_settled_to_its_end_is_one_line_a_shot(factory: FolderFactory, plan: Plan) -> None:
+    planner = factory.planner()
+    planner.network.register_to_config(settled_above=0.0)
+    settled = planner.plan(order(factory)).semantic
+    bends = [np.abs(np.diff(tokens[3:], 2, axis=0)).max() for tokens in (settled, plan.semantic)]  # of the second shot
+    assert bends[0] < 1e-5 and bends[1] > 0.01
+    assert np.abs(np.diff(settled, 2, axis=0)).max() > 0.01
+
+
 def test_a_film_too_long_to_plan_at_once_is_planned_in_stretches(
     factory: FolderFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:

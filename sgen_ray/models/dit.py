@@ -45,6 +45,8 @@ class VideoDiT(ModelMixin, ConfigMixin):
         change_guidance: how far it is pushed, besides, from what it paints of a plan held still; 0: no such push.
             Each of the two is one more answer a step.
         plan_guidance_power: how fast both pushes fade with the noise (see `guidance.Push`); 0: not at all.
+        settled_above: time above which a planner's steps are on their way to a straight line through their shot (see
+            `guidance.SettledFlow`); 1: none are.
         null_tokens: tokens of the null text, kept with the renderer, which has no text encoder; 0: not kept.
     """
 
@@ -77,6 +79,7 @@ class VideoDiT(ModelMixin, ConfigMixin):
         plan_guidance: float = 1.0,
         change_guidance: float = 0.0,
         plan_guidance_power: float = 0.0,
+        settled_above: float = 1.0,
         null_tokens: int = 0,
         patch_stride: tuple[int, int] | None = None,
     ) -> None:

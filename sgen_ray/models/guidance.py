@@ -1,4 +1,5 @@
-"""Classifier-free guidance (Ho and Salimans, arXiv 2207.12598): away from what is unwanted, or unconditioned."""
+"""Where a network's answer is led: away from what is unwanted, or unconditioned (classifier-free guidance, Ho and
+Salimans, arXiv 2207.12598), and, while a plan is nearly noise, to what its shot has in common."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from sgen_ray.diffusion.flow import Network, per_frame
+from sgen_ray.diffusion.flow import Flow, Network, per_frame
 from sgen_ray.models.conditioning import Conditioning
 from sgen_ray.models.dit import VideoDiT
 
@@ -66,6 +67,49 @@ def held_still(c: Conditioning, stride: int) -> Conditioning:
     renderer paints more of what the plan says of changes, which are a small part of its training loss.
     """
     assert c.semantic is not None and c.shot is not None
-    shot = c.shot[:, ::stride]
-    same = (shot[:, :, None] == shot[:, None, :]).to(c.semantic)
-    return replace(c, semantic=torch.einsum("bst,bcthw->bcshw", same / same.sum(2, keepdim=True), c.semantic))
+    return replace(c, semantic=shot_means(c.semantic, c.shot[:, ::stride]))
+
+
+class SettledFlow(Flow):
+    """A planner's flow: while its steps are nearly noise, they are on their way to the straight line through what all
+    steps of their shot are on their way to.
+
+    What a prompt leaves open is settled there, from noise that is another one in each step: a colour, a direction. Left
+    alone, the steps of a long shot agree with their neighbours and no further, and the film wanders. A line and not one
+    point, since a pan or a zoom takes the plan from one place to another. Whatever else moves is settled later. Held
+    steps (t = 0) count as they are.
+    """
+
+    def __init__(self, sigma_data: Tensor | None, shot: Tensor, above: float) -> None:
+        """shot: [B, S], which shot each step belongs to. above: from which time up; 1: never."""
+        super().__init__(sigma_data)
+        self.shot, self.above = shot, above
+
+    def velocity(self, network: Network, x: Tensor, t: Tensor) -> Tensor:
+        v, time = super().velocity(network, x, t), per_frame(t, x).float()
+        to_line = (x - shot_lines(x - time * v, self.shot)) / time.clamp_min(self.above)
+        return torch.where(time > self.above, to_line, v)
+
+
+def shot_means(x: Tensor, shot: Tensor) -> Tensor:
+    """x [B, C, S, h, w] with each step the mean of the steps of its shot [B, S]."""
+    return _mixed(x, _mean(shot).to(x))
+
+
+def shot_lines(x: Tensor, shot: Tensor) -> Tensor:
+    """x [B, C, S, h, w] with each step on the straight line, by least squares, through the steps of its shot [B, S]."""
+    mean, when = _mean(shot), torch.arange(shot.shape[1], device=shot.device).float()
+    since = when - mean @ when  # steps since the middle of the shot
+    spread = ((mean > 0) * since[:, None] ** 2).sum(2, keepdim=True)
+    slope = (mean > 0) * since[:, :, None] * since[:, None] / spread.clamp_min(0.5)  # of a shot of one step: none
+    return _mixed(x, (mean + slope).to(x))
+
+
+def _mean(shot: Tensor) -> Tensor:
+    """[B, S, S]: how much each step counts in the mean of each step's shot."""
+    same = (shot[:, :, None] == shot[:, None]).float()
+    return same / same.sum(2, keepdim=True)
+
+
+def _mixed(x: Tensor, weights: Tensor) -> Tensor:
+    return torch.einsum("bst,bcthw->bcshw", weights, x)

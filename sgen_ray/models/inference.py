@@ -21,7 +21,7 @@ from sgen_ray.models.autoencoder import TinyAutoencoder
 from sgen_ray.models.base import device_of
 from sgen_ray.models.conditioning import Conditioning
 from sgen_ray.models.dit import VideoDiT
-from sgen_ray.models.guidance import guided, plan_guided
+from sgen_ray.models.guidance import SettledFlow, guided, plan_guided
 from sgen_ray.models.planning import plan_segments, preview, shot_clock
 from sgen_ray.models.semantic import SemanticCompressor
 from sgen_ray.protocols import OnStep
@@ -44,7 +44,7 @@ class TorchPlanner:
         self.network, self.compressor, self.decoder = planner, compressor, preview_decoder
         self.fingerprint, self.device, self.dtype = fingerprint, device_of(planner), planner.dtype
         self.at_once = at_once
-        self.flow = Flow(torch.ones(grid.semantic_channels)).to(self.device)
+        self.deviation = torch.ones(grid.semantic_channels, device=self.device)
 
     @torch.no_grad()
     def plan(
@@ -82,7 +82,7 @@ class TorchPlanner:
                 for t, m in ((text, mask), (unwanted, unwanted_mask))
             )  # fmt: skip
             z[:, :, start:stop] = sample(
-                self.flow,
+                SettledFlow(self.deviation, here, self.network.config.settled_above),
                 guided(self.network, (wanted, other), request.guidance),
                 noise[:, :, start:stop],  # in float32 whatever the network computes in: eight roundings would add up
                 request.plan_steps,

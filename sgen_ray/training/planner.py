@@ -14,7 +14,7 @@ from sgen_ray import world
 from sgen_ray.diffusion.flow import Flow, sample, times
 from sgen_ray.models.conditioning import Conditioning
 from sgen_ray.models.dit import PlannerDiT
-from sgen_ray.models.guidance import guided
+from sgen_ray.models.guidance import SettledFlow, guided
 from sgen_ray.models.parts import load_part, save_part
 from sgen_ray.models.planning import preview, shot_clock
 from sgen_ray.models.semantic import thumbnails
@@ -167,9 +167,10 @@ class PlannerStage(Drawing):
         items = self.draw(3, 6, "heldout")
         generator = torch.Generator().manual_seed(6)
         noise = torch.randn(items["z"].shape, generator=generator).to(self.device)
-        shift = self.recipe.planner["sampling_shift"]
+        config = self.network.config
         push = guided(self.network, self.conditions(items), VideoRequest.guidance)
-        planned = sample(self.flow, push, noise, 12, shift)
+        flow = SettledFlow(self.flow.sigma_data, items["shot"], config.settled_above)
+        planned = sample(flow, push, noise, VideoRequest.plan_steps, config.sampling_shift)
         rows = []
         for pair in zip(items["z"], planned, strict=True):
             for z in pair:

@@ -124,7 +124,7 @@ def nano() -> Recipe:
             "sampling_temperature": 1.0,
             "sampling_shift": 6.0,
             "plan_guidance": 4.0,
-            "change_guidance": 1.7,
+            "change_guidance": 2.5,
             "plan_guidance_power": 3.0,
         },
         planner=_planner(grid, heads=4, head=32, layers=5, ffn=224, text=96),
@@ -228,4 +228,5 @@ def _planner(grid: Grid, heads: int, head: int, layers: int, ffn: int, text: int
         "num_attention_heads": heads, "attention_head_dim": head, "num_layers": layers, "ffn_dim": ffn,
         "in_channels": grid.semantic_channels, "out_channels": grid.semantic_channels, "text_dim": text,
         "patch_size": (1, 1, 1), "freq_dim": 64, "spatial_embedding": True, "shot_clock": True, "sampling_shift": 3.0,
+        "settled_above": 0.75,
     }  # fmt: skip
