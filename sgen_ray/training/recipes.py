@@ -125,7 +125,7 @@ def nano() -> Recipe:
             "sampling_shift": 6.0,
             "plan_guidance": 4.0,
             "change_guidance": 2.5,
-            "plan_guidance_power": 3.0,
+            "plan_guidance_power": 4.0,
         },
         planner=_planner(grid, heads=4, head=32, layers=5, ffn=224, text=96),
         schedules={
