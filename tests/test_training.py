@@ -97,7 +97,7 @@ def test_a_resumed_run_equals_one_in_one_go(name: str, model: Path, tmp_path: Pa
 
 
 def test_a_pupil_learns_to_do_without_guidance(model: Path, tmp_path: Path) -> None:
-    run = trainer("distil", model, tmp_path, Schedule(steps=80, batch=4, learning_rate=2e-3, warmup=5, ema=0.9))
+    run = trainer("distil", model, tmp_path, Schedule(steps=110, batch=4, learning_rate=2e-3, warmup=5, ema=0.9))
     run.resume()
     teacher = {name: value.clone() for name, value in run.stage.trained["teacher"].state_dict().items()}
     with torch.no_grad():
