@@ -64,10 +64,9 @@ def judge() -> Judge:
 
 @torch.no_grad()
 def reconstruct(ours: Model, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Frames [T, H, W, 3] of the model's grid through its autoencoder and back; the last fills up its latent."""
-    autoencoder, whole = ours.decoder.autoencoder, ours.factory.grid.temporal_compression
-    padded = np.concatenate((frames, np.repeat(frames[-1:], -len(frames) % whole, 0)))
-    x = torch.from_numpy(padded).permute(3, 0, 1, 2)[None].float() / 127.5 - 1
+    """Frames [T, H, W, 3] of the model's grid through its autoencoder and back."""
+    autoencoder = ours.decoder.autoencoder
+    x = torch.from_numpy(frames).permute(3, 0, 1, 2)[None].float() / 127.5 - 1
     return to_pixels(autoencoder.decode(autoencoder.encode(x))[0].transpose(0, 1))[: len(frames)]
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import torch
 from common import each, judge, model, options, percent, reconstruct, save, show
 
+from sgen_ray.evaluation.adherence import world_frames
 from sgen_ray.evaluation.judge import CLIP_FRAMES, FPS, HEIGHT, OFFSETS, WEIGHTS, WIDTH, as_input, save_judge
 from sgen_ray.evaluation.judge_training import JudgeSchedule, train_judge
 from sgen_ray.evaluation.shares import Share, share
-from sgen_ray.models.factory import load_factory
 from sgen_ray.world import ATTRIBUTES, Film, attribute_indices, draw, sample_film
 
 GOAL = 0.99
@@ -86,7 +86,8 @@ def count(block: Block) -> dict[str, dict[str, Share]]:
     room = int((block.seconds * FPS - CLIP_FRAMES) // 4)
     begin = 4 * torch.randint(room + 1, (block.films, 1), generator=generator) / FPS
     truth = attribute_indices(films, begin)
-    kinds = {"world": in_bytes(draw(films, begin + torch.tensor(OFFSETS) / FPS, WIDTH, HEIGHT))}
+    drawn = draw(films, begin + torch.tensor(OFFSETS) / FPS, WIDTH, HEIGHT)
+    kinds = {"world": (drawn * 255).round().to(torch.uint8)}
     if block.reconstruct:
         kinds["reconstructed"] = torch.stack(
             [reconstructed(block.model, film, float(at)) for film, at in zip(films, begin, strict=True)]
@@ -102,17 +103,12 @@ def count(block: Block) -> dict[str, dict[str, Share]]:
 
 def reconstructed(name: str, film: Film, begin: float) -> torch.Tensor:
     """The clip [clip, 3, H, W] that begins there, at the model's size, through its autoencoder and back, in bytes."""
-    grid = load_factory(name).grid
-    frames = grid.frames(CLIP_FRAMES / FPS)
-    times = begin + torch.arange(frames)[None] / grid.fps
-    truth = in_bytes(draw([film], times, grid.width, grid.height))[0].permute(0, 2, 3, 1)
-    pictures = reconstruct(model(name), truth.numpy())[[offset * grid.fps // FPS for offset in OFFSETS]]
-    return torch.from_numpy(pictures).permute(0, 3, 1, 2)
-
-
-def in_bytes(pictures: torch.Tensor) -> torch.Tensor:
-    """0..1 to uint8."""
-    return (pictures * 255).round().to(torch.uint8)
+    ours = model(name)
+    grid = ours.factory.grid
+    frames = grid.latent_frames(grid.frames(CLIP_FRAMES / FPS)) * grid.temporal_compression  # to the end of a latent
+    pictures = reconstruct(ours, world_frames(film, grid, frames, begin))
+    clip = pictures[[offset * grid.fps // FPS for offset in OFFSETS]]
+    return torch.from_numpy(clip).permute(0, 3, 1, 2)
 
 
 if __name__ == "__main__":

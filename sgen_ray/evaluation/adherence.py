@@ -57,9 +57,9 @@ def draw_cases(count: int, seconds: float, seed: int = 0, split: str = "heldout"
     return cases
 
 
-def world_frames(film: Film, grid: Grid, frames: int) -> NDArray[np.uint8]:
-    """The world's own film, [frames, H, W, 3] at the grid's size and rate."""
-    pictures = draw([film], torch.arange(frames)[None] / grid.fps, grid.width, grid.height)[0]
+def world_frames(film: Film, grid: Grid, frames: int, begin: float = 0.0) -> NDArray[np.uint8]:
+    """The world's own film from `begin` (s) on, [frames, H, W, 3] at the grid's size and rate."""
+    pictures = draw([film], begin + torch.arange(frames)[None] / grid.fps, grid.width, grid.height)[0]
     return (pictures * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
 
 
