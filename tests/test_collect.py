@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sgen_ray.cli.gc import parse_age
-from sgen_ray.errors import JobError, RequestError
+from sgen_ray.errors import JobError, LeaseLost, RequestError
 from sgen_ray.jobs.artifacts import Artifacts
 from sgen_ray.jobs.collect import PICTURES, collect, needed, picture_name
 from sgen_ray.jobs.jobs import Jobs
@@ -165,6 +165,18 @@ def test_one_window_is_made_by_one_job_at_a_time(database: str) -> None:
         third = jobs.submit(REQUEST, owner="worker").lease
         assert third is not None
         assert jobs.take_off(third, ["window:a", "window:b", "window:c"]) == {"window:a", "window:b", "window:c"}
+
+
+def test_nothing_is_taken_off_for_a_job_that_is_deleted_or_over(database: str) -> None:
+    with Jobs(database, "s3://bucket") as jobs:
+        deleted, cancelled = (jobs.submit(REQUEST, owner="worker").lease for _ in range(2))
+        assert deleted is not None and cancelled is not None
+        jobs.delete(deleted.job, at_work=True)
+        with pytest.raises(LeaseLost, match="is deleted"):
+            jobs.take_off(deleted, ["window:a"])
+        jobs.confirm_cancel(cancelled)
+        with pytest.raises(LeaseLost, match="is cancelled"):
+            jobs.take_off(cancelled, ["window:a"])
 
 
 def test_a_list_of_parts_comes_back() -> None:

@@ -23,7 +23,11 @@ _AT_ONCE = 200
 
 class ForFlights(Opened):
     def take_off(self, lease: Lease, names: Iterable[str]) -> set[str]:
-        """Which of the artifacts, each "kind:fingerprint", this job is to make now: all but those that others make."""
+        """Which of the artifacts, each "kind:fingerprint", this job is to make now: all but those that others make.
+
+        Raises:
+            LeaseLost: its worker does not hold it any more; somebody may have deleted it.
+        """
         mine: set[str] = set()
         wanted = sorted(names)  # in one order everywhere, so that two never wait for each other
         for start in range(0, len(wanted), _AT_ONCE):
@@ -67,11 +71,16 @@ class ForFlights(Opened):
             jobs.c.lease_expires > self._clock(),
         )
         these = flights.c.name.in_(names)
+        job = sa.select(jobs.c.token, jobs.c.state).where(jobs.c.id == lease.job)
+        kept = job.with_for_update(read=True, key_share=True)  # nobody deletes it before this is written
         with self._db.write() as connection:
-            connection.execute(sa.delete(flights).where(these, sa.not_(flies)))
-            connection.execute(self._insert([{"name": n, "job": lease.job, "token": lease.token} for n in names]))
-            mine = sa.select(flights.c.name).where(these, flights.c.job == lease.job, flights.c.token == lease.token)
-            return set(connection.scalars(mine))
+            found = connection.execute(kept).one_or_none()
+            if found is not None and found.token == lease.token and found.state in RUNNING:
+                connection.execute(sa.delete(flights).where(these, sa.not_(flies)))
+                connection.execute(self._insert([{"name": n, "job": lease.job, "token": lease.token} for n in names]))
+                mine = flights.c.job == lease.job, flights.c.token == lease.token
+                return set(connection.scalars(sa.select(flights.c.name).where(these, *mine)))
+        raise self._lost(lease, None if found is None else found.state)
 
     def _insert(self, rows: list[dict[str, object]]) -> sa.Executable:
         insert = (sqlite.insert if self._db.sqlite else postgresql.insert)(flights).values(rows)
