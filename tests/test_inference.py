@@ -13,6 +13,7 @@ from micro import micro_model
 from torch import Tensor
 
 from sgen_ray.errors import Cancelled, ModelError, PlanError, RequestError
+from sgen_ray.models import choosing, inference
 from sgen_ray.models.conditioning import Conditioning
 from sgen_ray.models.dit import PlannerDiT
 from sgen_ray.models.factory import FolderFactory, load_factory
@@ -75,6 +76,31 @@ def test_held_steps_of_a_plan_come_back(factory: FolderFactory, plan: Plan) -> N
     free = factory.planner().plan(told)
     assert np.abs(after.semantic[3] - free.semantic[3]).max() > 1e-6
     np.testing.assert_array_equal(after.text[1], plan.text[1])  # whatever stands beside it
+
+
+def test_the_best_of_several_plans_is_the_plan_of_its_own_noise(
+    factory: FolderFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is found best; what is held comes back all the same."""
+    told = order(factory)
+    for best in range(3):
+        monkeypatch.setattr(inference, "SEMANTIC", 1 + 2 * best)
+        alone = factory.planner().plan(told)
+        monkeypatch.setattr(inference, "SEMANTIC", 1)
+        monkeypatch.setattr(choosing, "told", lambda *_, best=best: torch.eye(3)[best])
+        planner = factory.planner()
+        planner.network.register_to_config(sampling_candidates=3)
+        np.testing.assert_array_equal(planner.plan(told).semantic, alone.semantic)
+        held = {2: np.full((1, 2, 4), 0.5, np.float32)}
+        np.testing.assert_array_equal(planner.plan(told, held=held).semantic[2], held[2])
+
+
+def test_of_several_plans_one_is_kept_by_what_they_say(factory: FolderFactory) -> None:
+    planner = factory.planner()
+    planner.network.register_to_config(sampling_candidates=4)
+    kept = {planner.plan(order(factory, seed=seed)).semantic.tobytes() for seed in range(6)}
+    first = {factory.planner().plan(order(factory, seed=seed)).semantic.tobytes() for seed in range(6)}
+    assert len(kept) == 6 and len(kept & first) < 6
 
 
 def test_a_plan_that_is_settled_to_its_end_is_one_line_a_shot(factory: FolderFactory, plan: Plan) -> None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-LATENTS, SEMANTIC = 0, 1
-"""Streams: the renderer's latents and the planner's semantic tokens never share numbers."""
+LATENTS, SEMANTIC, CHOICE = 0, 1, 2
+"""Streams never share numbers: the renderer's latents, the planner's semantic tokens (those of further candidates at 3,
+5, ...), and what candidates are compared by."""
 
 
 def frame_noise(seed: int, stream: int, start: int, stop: int, shape: tuple[int, ...]) -> NDArray[np.float32]:

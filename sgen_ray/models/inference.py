@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sgen_ray.diffusion.flow import Flow, sample
-from sgen_ray.diffusion.noise import LATENTS, SEMANTIC, frame_noise
+from sgen_ray.diffusion.noise import CHOICE, LATENTS, SEMANTIC, frame_noise
 from sgen_ray.errors import PlanError, RequestError
 from sgen_ray.models.autoencoder import TinyAutoencoder
 from sgen_ray.models.base import device_of
+from sgen_ray.models.choosing import chosen
 from sgen_ray.models.conditioning import Conditioning
 from sgen_ray.models.dit import VideoDiT
 from sgen_ray.models.guidance import SettledFlow, guided, plan_guided
@@ -65,32 +66,34 @@ class TorchPlanner:
         for start in starts[1:]:
             shot[:, start:] += 1
         shape = (grid.semantic_channels, grid.semantic_height, grid.semantic_width)
-        noise = torch.from_numpy(frame_noise(request.seed, SEMANTIC, 0, steps, shape)).transpose(0, 1)[None]
-        noise = self.network.config.sampling_temperature * noise.to(self.device)
+        config = self.network.config
+        streams = range(SEMANTIC, SEMANTIC + 2 * config.sampling_candidates, 2)
+        noise = torch.cat([self._noise(request.seed, stream, steps, shape) for stream in streams])
+        noise = config.sampling_temperature * noise  # in float32 whatever the network computes in
+        asking = self._noise(request.seed, CHOICE, steps, shape)
         known, z = self._held(held or {}, steps, shape)
         runs = plan_segments(steps, self.at_once, self.at_once // PARTS)
         runs = [(start, stop) for start, stop in runs if not known[start:stop].all()]
         clock = shot_clock(shot)
         for number, (start, stop) in enumerate(runs):
-            here = shot[:, start:stop]
+            part = slice(start, stop)
+            here, fixed = shot[:, part], (known[part], z[:, :, part])
             first, last = int(here[0, 0]), int(here[0, -1])
             wanted, other = (
                 Conditioning(
                     text=t[None, first : last + 1].to(self.dtype), text_mask=m[None, first : last + 1],
-                    shot=here - first, shot_clock=clock[:, start:stop],
+                    shot=here - first, shot_clock=clock[:, part],
                 )
                 for t, m in ((text, mask), (unwanted, unwanted_mask))
             )  # fmt: skip
-            z[:, :, start:stop] = sample(
-                SettledFlow(self.deviation, here, self.network.config.settled_above),
-                guided(self.network, (wanted, other), request.guidance),
-                noise[:, :, start:stop],  # in float32 whatever the network computes in: eight roundings would add up
-                request.plan_steps,
-                self.network.config.sampling_shift,
-                held=(known[start:stop], z[:, :, start:stop]),
-                on_step=_part(on_step, number, len(runs)),
-            )
-            known[start:stop] = True
+            flow = SettledFlow(self.deviation, here, config.settled_above)
+            scale = request.guidance
+            best = chosen(self.network, flow, noise[:, :, part], (wanted, other), scale, fixed, asking[:, :, part])
+            z[:, :, part] = sample(
+                flow, guided(self.network, (wanted, other), scale), best, request.plan_steps, config.sampling_shift,
+                fixed, _part(on_step, number, len(runs)),
+            )  # fmt: skip
+            known[part] = True
         return Plan(
             request=request,
             grid=grid,
@@ -102,6 +105,11 @@ class TorchPlanner:
             latent_frames=latent_frames,
             model_fingerprint=self.fingerprint,
         )
+
+    def _noise(self, seed: int, stream: int, steps: int, shape: tuple[int, int, int]) -> Tensor:
+        """[1, C, S, h, w]."""
+        noise = torch.from_numpy(frame_noise(seed, stream, 0, steps, shape))
+        return noise.transpose(0, 1)[None].to(self.device)
 
     def _text(self, prompts: list[str]) -> tuple[Tensor, Tensor]:
         """Each prompt by itself: its embedding may not hang on what stands beside it, or an edit changes every shot."""

@@ -228,5 +228,5 @@ def _planner(grid: Grid, heads: int, head: int, layers: int, ffn: int, text: int
         "num_attention_heads": heads, "attention_head_dim": head, "num_layers": layers, "ffn_dim": ffn,
         "in_channels": grid.semantic_channels, "out_channels": grid.semantic_channels, "text_dim": text,
         "patch_size": (1, 1, 1), "freq_dim": 64, "spatial_embedding": True, "shot_clock": True, "sampling_shift": 3.0,
-        "settled_above": 0.75,
+        "settled_above": 0.75, "sampling_candidates": 6,
     }  # fmt: skip
