@@ -84,12 +84,13 @@ def test_the_best_of_several_plans_is_the_plan_of_its_own_noise(
     """Whatever is found best; what is held comes back all the same."""
     told = order(factory)
     for best in range(3):
+        planner = factory.planner()
+        planner.network.register_to_config(sampling_candidates=1)
         monkeypatch.setattr(inference, "SEMANTIC", 1 + 2 * best)
-        alone = factory.planner().plan(told)
+        alone = planner.plan(told)
+        planner.network.register_to_config(sampling_candidates=3)
         monkeypatch.setattr(inference, "SEMANTIC", 1)
         monkeypatch.setattr(choosing, "told", lambda *_, best=best: torch.eye(3)[best])
-        planner = factory.planner()
-        planner.network.register_to_config(sampling_candidates=3)
         np.testing.assert_array_equal(planner.plan(told).semantic, alone.semantic)
         held = {2: np.full((1, 2, 4), 0.5, np.float32)}
         np.testing.assert_array_equal(planner.plan(told, held=held).semantic[2], held[2])
@@ -98,9 +99,12 @@ def test_the_best_of_several_plans_is_the_plan_of_its_own_noise(
 def test_of_several_plans_one_is_kept_by_what_they_say(factory: FolderFactory) -> None:
     planner = factory.planner()
     planner.network.register_to_config(sampling_candidates=4)
-    kept = {planner.plan(order(factory, seed=seed)).semantic.tobytes() for seed in range(6)}
-    first = {factory.planner().plan(order(factory, seed=seed)).semantic.tobytes() for seed in range(6)}
+    steps: list[tuple[int, int]] = []
+    kept = {planner.plan(order(factory, seed=seed), lambda *s: steps.append(s)).semantic.tobytes() for seed in range(6)}
+    planner.network.register_to_config(sampling_candidates=1)
+    first = {planner.plan(order(factory, seed=seed)).semantic.tobytes() for seed in range(6)}
     assert len(kept) == 6 and len(kept & first) < 6
+    assert steps == [(step, 6) for step in range(1, 7)] * 6  # four of the drafts, two of the plan
 
 
 def test_a_plan_that_is_settled_to_its_end_is_one_line_a_shot(factory: FolderFactory, plan: Plan) -> None:
@@ -129,7 +133,7 @@ def test_a_film_too_long_to_plan_at_once_is_planned_in_stretches(
     assert len(long.semantic) == 20
     assert clocks == {begin: [19 - step for step in range(begin, begin + 8)] for begin in (0, 6, 12)}
     assert np.abs(long.semantic).min() > 0
-    assert told == [(step, 6) for step in range(1, 7)]  # two steps for each of 0-8, 6-14, 12-20
+    assert told == [(step, 18) for step in range(1, 19)]  # four of drafts and two, for each of 0-8, 6-14, 12-20
     more = order(factory, Shot("a whale swimming", 20), Shot("a bird flying", 5))
     after = factory.planner().plan(more, held=dict(enumerate(long.semantic)))
     np.testing.assert_array_equal(after.semantic[:20], long.semantic)

@@ -11,6 +11,7 @@ from sgen_ray.diffusion.flow import Flow, Network, add_noise, per_frame, sample
 from sgen_ray.models.conditioning import Conditioning
 from sgen_ray.models.dit import PlannerDiT
 from sgen_ray.models.guidance import guided
+from sgen_ray.protocols import OnStep
 
 DRAFT_STEPS = 4
 """Of the sampler. What a draft says, the plan from the same noise says too."""
@@ -21,7 +22,7 @@ TIMES = (0.7, 0.85)
 
 def chosen(
     network: PlannerDiT, flow: Flow, noise: Tensor, conditions: tuple[Conditioning, Conditioning], scale: float,
-    held: tuple[Tensor, Tensor], asking: Tensor,
+    held: tuple[Tensor, Tensor], asking: Tensor, on_step: OnStep | None = None,
 ) -> Tensor:  # fmt: skip
     """Of the candidates' noise [N, C, S, h, w] that [1, C, S, h, w] whose draft says most of what is wanted.
 
@@ -31,9 +32,8 @@ def chosen(
     if count == 1:
         return noise
     wanted, other = (repeated(c, count) for c in conditions)
-    drafts = sample(
-        flow, guided(network, (wanted, other), scale), noise, DRAFT_STEPS, network.config.sampling_shift, held
-    )
+    network_told = guided(network, (wanted, other), scale)
+    drafts = sample(flow, network_told, noise, DRAFT_STEPS, network.config.sampling_shift, held, on_step)
     best = told(Flow(flow.sigma_data), network.given(wanted), network.given(other), drafts, asking, held[0]).argmax()
     return noise[best][None]
 

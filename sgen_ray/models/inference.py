@@ -19,7 +19,7 @@ from sgen_ray.diffusion.noise import CHOICE, LATENTS, SEMANTIC, frame_noise
 from sgen_ray.errors import PlanError, RequestError
 from sgen_ray.models.autoencoder import TinyAutoencoder
 from sgen_ray.models.base import device_of
-from sgen_ray.models.choosing import chosen
+from sgen_ray.models.choosing import DRAFT_STEPS, chosen
 from sgen_ray.models.conditioning import Conditioning
 from sgen_ray.models.dit import VideoDiT
 from sgen_ray.models.guidance import SettledFlow, guided, plan_guided
@@ -75,7 +75,9 @@ class TorchPlanner:
         runs = plan_segments(steps, self.at_once, self.at_once // PARTS)
         runs = [(start, stop) for start, stop in runs if not known[start:stop].all()]
         clock = shot_clock(shot)
-        for number, (start, stop) in enumerate(runs):
+        drafts = DRAFT_STEPS if len(noise) > 1 else 0
+        begin, all_steps = 0, len(runs) * (drafts + request.plan_steps)
+        for start, stop in runs:
             part = slice(start, stop)
             here, fixed = shot[:, part], (known[part], z[:, :, part])
             first, last = int(here[0, 0]), int(here[0, -1])
@@ -88,11 +90,15 @@ class TorchPlanner:
             )  # fmt: skip
             flow = SettledFlow(self.deviation, here, config.settled_above)
             scale = request.guidance
-            best = chosen(self.network, flow, noise[:, :, part], (wanted, other), scale, fixed, asking[:, :, part])
+            best = chosen(
+                self.network, flow, noise[:, :, part], (wanted, other), scale, fixed, asking[:, :, part],
+                _part(on_step, begin, all_steps),
+            )  # fmt: skip
             z[:, :, part] = sample(
                 flow, guided(self.network, (wanted, other), scale), best, request.plan_steps, config.sampling_shift,
-                fixed, _part(on_step, number, len(runs)),
+                fixed, _part(on_step, begin + drafts, all_steps),
             )  # fmt: skip
+            begin += drafts + request.plan_steps
             known[part] = True
         return Plan(
             request=request,
@@ -216,9 +222,9 @@ class TorchDecoder:
         return to_pixels(frames[segment.frame_start - first : segment.frame_stop - first])
 
 
-def _part(on_step: OnStep | None, number: int, count: int) -> OnStep | None:
-    """Steps of one of `count` equal parts, told as steps of the whole."""
-    return on_step and (lambda done, total: on_step(number * total + done, count * total))
+def _part(on_step: OnStep | None, begin: int, total: int) -> OnStep | None:
+    """Steps that follow on `begin` others, told as steps of the whole."""
+    return on_step and (lambda done, _: on_step(begin + done, total))
 
 
 def to_pixels(frames: Tensor) -> NDArray[np.uint8]:
