@@ -198,7 +198,7 @@ def test_a_cluster_that_does_not_answer_or_refuses_is_told_in_one_line(cluster: 
 
 
 def test_ctrl_c_stops_the_job_on_the_cluster(cluster: dict[str, str], tmp_path: Path) -> None:
-    line = _submit(cluster, "a dog in the snow", "--seconds", "120", "-o", str(tmp_path / "dog.mp4"))
+    line = _submit(cluster, "a dog in the snow", "--seconds", "40", "-o", str(tmp_path / "dog.mp4"))
     with subprocess.Popen(line, env=cluster, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         for said in process.stderr:
@@ -209,4 +209,4 @@ def test_ctrl_c_stops_the_job_on_the_cluster(cluster: dict[str, str], tmp_path: 
     assert process.returncode == 130 and "the same command again goes on" in rest
     with Jobs(f"sqlite:///{cluster['SGEN_STORE']}/jobs.db", cluster["SGEN_STORE"]) as jobs:
         newest = jobs.list(limit=1).jobs[0]
-        assert newest.request.seconds == 120 and newest.state is JobState.CANCELLED
+        assert newest.request.seconds == 40 and newest.state is JobState.CANCELLED

@@ -32,8 +32,8 @@ def chosen(
     if count == 1:
         return noise
     wanted, other = (repeated(c, count) for c in conditions)
-    network_told = guided(network, (wanted, other), scale)
-    drafts = sample(flow, network_told, noise, DRAFT_STEPS, network.config.sampling_shift, held, on_step)
+    planner, shift = guided(network, (wanted, other), scale), network.config.sampling_shift
+    drafts = sample(flow, planner, noise, DRAFT_STEPS, shift, held, on_step)
     best = told(Flow(flow.sigma_data), network.given(wanted), network.given(other), drafts, asking, held[0]).argmax()
     return noise[best][None]
 
