@@ -16,6 +16,10 @@ from sgen_ray.protocols import OnStep
 DRAFT_STEPS = 4
 """Of the sampler. What a draft says, the plan from the same noise says too."""
 
+LONGEST = 20
+"""Semantic steps of a film of which several plans are drafted. Of a minute's, what is asked for was read no better, and
+what is left open was kept less: there is more that a plan may say besides."""
+
 TIMES = (0.7, 0.85)
 """Where the network is asked about a plan; nearer to 1 it sees too little of it, nearer to 0 it hardly needs text."""
 

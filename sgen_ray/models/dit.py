@@ -47,8 +47,8 @@ class VideoDiT(ModelMixin, ConfigMixin):
         plan_guidance_power: how fast both pushes fade with the noise (see `guidance.Push`); 0: not at all.
         settled_above: time above which a planner's steps are on their way to a straight line through their shot (see
             `guidance.SettledFlow`); 1: none are.
-        sampling_candidates: so many plans a planner makes at once, to keep what says most of what is wanted (see
-            `choosing`).
+        sampling_candidates: so many plans a planner drafts of a short film, to keep what says most of what is wanted
+            (see `choosing`).
         null_tokens: tokens of the null text, kept with the renderer, which has no text encoder; 0: not kept.
     """
 

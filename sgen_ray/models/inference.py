@@ -19,7 +19,7 @@ from sgen_ray.diffusion.noise import CHOICE, LATENTS, SEMANTIC, frame_noise
 from sgen_ray.errors import PlanError, RequestError
 from sgen_ray.models.autoencoder import TinyAutoencoder
 from sgen_ray.models.base import device_of
-from sgen_ray.models.choosing import DRAFT_STEPS, chosen
+from sgen_ray.models.choosing import DRAFT_STEPS, LONGEST, chosen
 from sgen_ray.models.conditioning import Conditioning
 from sgen_ray.models.dit import VideoDiT
 from sgen_ray.models.guidance import SettledFlow, guided, plan_guided
@@ -67,15 +67,15 @@ class TorchPlanner:
             shot[:, start:] += 1
         shape = (grid.semantic_channels, grid.semantic_height, grid.semantic_width)
         config = self.network.config
-        streams = range(SEMANTIC, SEMANTIC + 2 * config.sampling_candidates, 2)
-        noise = torch.cat([self._noise(request.seed, stream, steps, shape) for stream in streams])
+        count = config.sampling_candidates if steps <= LONGEST else 1
+        noise = torch.cat([self._noise(request.seed, SEMANTIC + 2 * k, steps, shape) for k in range(count)])
         noise = config.sampling_temperature * noise  # in float32 whatever the network computes in
         asking = self._noise(request.seed, CHOICE, steps, shape)
         known, z = self._held(held or {}, steps, shape)
         runs = plan_segments(steps, self.at_once, self.at_once // PARTS)
         runs = [(start, stop) for start, stop in runs if not known[start:stop].all()]
         clock = shot_clock(shot)
-        drafts = DRAFT_STEPS if len(noise) > 1 else 0
+        drafts = DRAFT_STEPS if count > 1 else 0
         begin, all_steps = 0, len(runs) * (drafts + request.plan_steps)
         for start, stop in runs:
             part = slice(start, stop)
