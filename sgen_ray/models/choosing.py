@@ -14,7 +14,7 @@ from sgen_ray.models.guidance import guided
 from sgen_ray.protocols import OnStep
 
 DRAFT_STEPS = 4
-"""Of the sampler. What a draft says, the plan from the same noise says too."""
+"""Of the sampler. What a draft says, the plan from the same noise says too, but for details."""
 
 LONGEST = 20
 """Semantic steps of a film of which several plans are drafted. Of a minute's, what is asked for was read no better, and
