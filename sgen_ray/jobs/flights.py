@@ -74,13 +74,11 @@ class ForFlights(Opened):
         job = sa.select(jobs.c.token, jobs.c.state).where(jobs.c.id == lease.job)
         kept = job.with_for_update(read=True, key_share=True)  # nobody deletes it before this is written
         with self._db.write() as connection:
-            found = connection.execute(kept).one_or_none()
-            if found is not None and found.token == lease.token and found.state in RUNNING:
-                connection.execute(sa.delete(flights).where(these, sa.not_(flies)))
-                connection.execute(self._insert([{"name": n, "job": lease.job, "token": lease.token} for n in names]))
-                mine = flights.c.job == lease.job, flights.c.token == lease.token
-                return set(connection.scalars(sa.select(flights.c.name).where(these, *mine)))
-        raise self._lost(lease, None if found is None else found.state)
+            self._held(lease, connection.execute(kept).first())
+            connection.execute(sa.delete(flights).where(these, sa.not_(flies)))
+            connection.execute(self._insert([{"name": n, "job": lease.job, "token": lease.token} for n in names]))
+            mine = sa.select(flights.c.name).where(these, flights.c.job == lease.job, flights.c.token == lease.token)
+            return set(connection.scalars(mine))
 
     def _insert(self, rows: list[dict[str, object]]) -> sa.Executable:
         insert = (sqlite.insert if self._db.sqlite else postgresql.insert)(flights).values(rows)

@@ -98,6 +98,13 @@ class Opened:
             raise UnknownJob(f"there is no job {one_line(job_id, 40)}; list those that there are")
         return job_of(row)
 
+    def _held(self, lease: Lease, found: Any) -> Any:
+        """The row that was found of the job, with its state and token. Raises LeaseLost where its worker does not hold
+        it any more."""
+        if found is None or found.token != lease.token or found.state not in RUNNING:
+            raise self._lost(lease, None if found is None else found.state)
+        return found
+
     def _lost(self, lease: Lease, state: str | None) -> LeaseLost:
         became = "deleted" if state is None else state
         return LeaseLost(f"{lease.job} is {became} and no longer held by {lease.owner}, whose token was {lease.token}")

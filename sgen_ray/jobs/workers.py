@@ -112,9 +112,7 @@ class ForWorkers(Opened):
         with self._db.read() as connection:
             query = sa.select(jobs.c.state, jobs.c.token, jobs.c.cancel_requested).where(jobs.c.id == lease.job)
             found = connection.execute(query).first()
-        if found is None or found.token != lease.token or found.state not in RUNNING:
-            raise self._lost(lease, None if found is None else found.state)
-        return bool(found.cancel_requested)
+        return bool(self._held(lease, found).cancel_requested)
 
     def renew(self, lease: Lease, *, progress: Progress | None = None) -> Job:
         """The worker is alive: to be called several times in `limits.lease`. Look at `cancel_requested` of what it
@@ -209,6 +207,4 @@ class ForWorkers(Opened):
             if row is not None:
                 return job_of(row)
             found = connection.execute(sa.select(jobs.c.state, jobs.c.token).where(jobs.c.id == lease.job)).first()
-        if found is None or found.token != lease.token or found.state not in RUNNING:
-            raise self._lost(lease, None if found is None else found.state)
-        raise JobError(f"{lease.job} is {found.state}, which {state} cannot follow")
+        raise JobError(f"{lease.job} is {self._held(lease, found).state}, which {state} cannot follow")
