@@ -105,10 +105,10 @@ def test_of_several_plans_one_is_kept_by_what_they_say(factory: FolderFactory) -
     first = {planner.plan(order(factory, seed=seed)).semantic.tobytes() for seed in range(6)}
     assert len(kept) == 6 and len(kept & first) < 6
     assert steps == [(step, 6) for step in range(1, 7)] * 6  # four of the drafts, two of the plan
-    long, one = order(factory, Shot("a whale swimming", 21)), factory.planner()
-    one.network.register_to_config(sampling_candidates=1)
+    long = order(factory, Shot("a whale swimming", 21))
+    one = planner.plan(long)
     planner.network.register_to_config(sampling_candidates=4)
-    np.testing.assert_array_equal(planner.plan(long).semantic, one.plan(long).semantic)  # no drafts of long films
+    np.testing.assert_array_equal(planner.plan(long).semantic, one.semantic)  # no drafts of long films
 
 
 def test_a_plan_that_is_settled_to_its_end_is_one_line_a_shot(factory: FolderFactory, plan: Plan) -> None:

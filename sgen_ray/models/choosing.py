@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 import torch
 from torch import Tensor
 
-from sgen_ray.diffusion.flow import Flow, Network, add_noise, per_frame, sample
+from sgen_ray.diffusion.flow import Flow, Network, sample
 from sgen_ray.models.conditioning import Conditioning
 from sgen_ray.models.dit import PlannerDiT
 from sgen_ray.models.guidance import guided
@@ -32,10 +32,7 @@ def chosen(
 
     conditions, scale: of guidance; held: as for `sample`; asking: noise [1, C, S, h, w] to compare drafts by.
     """
-    count = len(noise)
-    if count == 1:
-        return noise
-    wanted, other = (repeated(c, count) for c in conditions)
+    wanted, other = (repeated(c, len(noise)) for c in conditions)
     planner, shift = guided(network, (wanted, other), scale), network.config.sampling_shift
     drafts = sample(flow, planner, noise, DRAFT_STEPS, shift, held, on_step)
     best = told(Flow(flow.sigma_data), network.given(wanted), network.given(other), drafts, asking, held[0]).argmax()
@@ -54,9 +51,7 @@ def told(flow: Flow, wanted: Network, other: Network, z: Tensor, noise: Tensor, 
     found = z.new_zeros(len(z))
     for time in TIMES:
         t = torch.full((len(z), z.shape[2]), time, device=z.device).masked_fill(held, 0.0)
-        x = add_noise(z, noise.expand_as(z), t)
-        without, given = ((flow.velocity(network, x, t) - (noise - z)) ** 2 for network in (other, wanted))
-        found += ((without - given) * (per_frame(t, x) > 0)).flatten(1).mean(1) / len(TIMES)
+        found += (flow.loss(other, z, noise, t) - flow.loss(wanted, z, noise, t)).mean(1) / len(TIMES)
     return found
 
 

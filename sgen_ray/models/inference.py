@@ -68,17 +68,14 @@ class TorchPlanner:
         shape = (grid.semantic_channels, grid.semantic_height, grid.semantic_width)
         config = self.network.config
         count = config.sampling_candidates if steps <= LONGEST else 1
-        noise = torch.cat([self._noise(request.seed, SEMANTIC + 2 * k, steps, shape) for k in range(count)])
-        noise = config.sampling_temperature * noise  # in float32 whatever the network computes in
-        asking = self._noise(request.seed, CHOICE, steps, shape)
         known, z = self._held(held or {}, steps, shape)
         runs = plan_segments(steps, self.at_once, self.at_once // PARTS)
         runs = [(start, stop) for start, stop in runs if not known[start:stop].all()]
         clock = shot_clock(shot)
         drafts = DRAFT_STEPS if count > 1 else 0
-        begin, all_steps = 0, len(runs) * (drafts + request.plan_steps)
-        for start, stop in runs:
-            part = slice(start, stop)
+        each = drafts + request.plan_steps
+        for number, (start, stop) in enumerate(runs):
+            part, begin = slice(start, stop), number * each
             here, fixed = shot[:, part], (known[part], z[:, :, part])
             first, last = int(here[0, 0]), int(here[0, -1])
             wanted, other = (
@@ -89,16 +86,19 @@ class TorchPlanner:
                 for t, m in ((text, mask), (unwanted, unwanted_mask))
             )  # fmt: skip
             flow = SettledFlow(self.deviation, here, config.settled_above)
-            scale = request.guidance
-            best = chosen(
-                self.network, flow, noise[:, :, part], (wanted, other), scale, fixed, asking[:, :, part],
-                _part(on_step, begin, all_steps),
-            )  # fmt: skip
+            # In float32 whatever the network computes in: eight roundings would add up.
+            drawn = [frame_noise(request.seed, SEMANTIC + 2 * k, start, stop, shape) for k in range(count)]
+            noise = config.sampling_temperature * torch.cat([_clip(x, self.device) for x in drawn])
+            if count > 1:
+                asking = _clip(frame_noise(request.seed, CHOICE, start, stop, shape), self.device)
+                noise = chosen(
+                    self.network, flow, noise, (wanted, other), request.guidance, fixed, asking,
+                    _part(on_step, begin, len(runs) * each),
+                )  # fmt: skip
             z[:, :, part] = sample(
-                flow, guided(self.network, (wanted, other), scale), best, request.plan_steps, config.sampling_shift,
-                fixed, _part(on_step, begin + drafts, all_steps),
+                flow, guided(self.network, (wanted, other), request.guidance), noise, request.plan_steps,
+                config.sampling_shift, fixed, _part(on_step, begin + drafts, len(runs) * each),
             )  # fmt: skip
-            begin += drafts + request.plan_steps
             known[part] = True
         return Plan(
             request=request,
@@ -111,11 +111,6 @@ class TorchPlanner:
             latent_frames=latent_frames,
             model_fingerprint=self.fingerprint,
         )
-
-    def _noise(self, seed: int, stream: int, steps: int, shape: tuple[int, int, int]) -> Tensor:
-        """[1, C, S, h, w]."""
-        noise = torch.from_numpy(frame_noise(seed, stream, 0, steps, shape))
-        return noise.transpose(0, 1)[None].to(self.device)
 
     def _text(self, prompts: list[str]) -> tuple[Tensor, Tensor]:
         """Each prompt by itself: its embedding may not hang on what stands beside it, or an edit changes every shot."""
@@ -164,10 +159,10 @@ class TorchRenderer:
         x = sample(
             self.flow,
             plan_guided(self.network, c),
-            self.network.config.sampling_temperature * self._frames(noise),
+            self.network.config.sampling_temperature * _clip(noise, self.device),
             plan.request.steps,
             self.network.config.sampling_shift,
-            held=(mask.to(self.device), self._frames(values)),
+            held=(mask.to(self.device), _clip(values, self.device)),
             on_step=on_step,
         )
         out = x[0].float().cpu().numpy()
@@ -185,7 +180,7 @@ class TorchRenderer:
         mask = torch.from_numpy(np.array(plan.text_mask[first : last + 1]))[None]
         known = times = known_shot = None
         if anchors:
-            known = self._frames(np.stack(list(anchors.values())))
+            known = _clip(np.stack(list(anchors.values())), self.device)
             times = torch.tensor([list(anchors)], dtype=torch.float32)
             frame = np.array([window.start + f for f in anchors])
             where = np.searchsorted(plan.shot_starts, frame, "right") - 1
@@ -198,10 +193,6 @@ class TorchRenderer:
             anchor_times=None if times is None else times.to(self.device),
             anchor_shot=None if known_shot is None else known_shot.to(self.device),
         )  # fmt: skip
-
-    def _frames(self, x: NDArray[np.float32]) -> Tensor:
-        """[T, C, H, W] to [1, C, T, H, W] on the device."""
-        return torch.from_numpy(x).transpose(0, 1)[None].to(self.device)
 
 
 class TorchDecoder:
@@ -220,6 +211,11 @@ class TorchDecoder:
         frames = self.autoencoder.decode(latents)[0].transpose(0, 1)
         first = segment.latent_start * self.grid.temporal_compression
         return to_pixels(frames[segment.frame_start - first : segment.frame_stop - first])
+
+
+def _clip(x: NDArray[np.float32], device: torch.device) -> Tensor:
+    """[T, C, H, W] to [1, C, T, H, W] on the device."""
+    return torch.from_numpy(x).transpose(0, 1)[None].to(device)
 
 
 def _part(on_step: OnStep | None, begin: int, total: int) -> OnStep | None:
