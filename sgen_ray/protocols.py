@@ -51,7 +51,7 @@ class Decoder(Protocol):
         ...
 
     def decode(self, segment: Segment) -> NDArray[np.uint8]:
-        """Pixel frames [frame_stop - frame_start, H, W, 3] of one segment."""
+        """Pixel frames [frame_stop - frame_start, H, W, 3] of one segment; a shot's depend on its latents alone."""
         ...
 
 

@@ -29,6 +29,7 @@ class Blend:
         halo: latent frames before and after a run that exact decoding needs; clipped at the film's ends.
         frames: pixel frames of the film; segments are trimmed to it.
         segment_length: latent frames of a segment.
+        shot_starts: first latent frame of each shot.
 
     Raises:
         ValueError: the windows do not cover `frames`, do not join, or the halo is negative.
@@ -41,6 +42,7 @@ class Blend:
         halo: tuple[int, int],
         frames: int,
         segment_length: int = SEGMENT_LENGTH,
+        shot_starts: Sequence[int] = (0,),
     ) -> None:
         _check_windows(windows, grid, frames)
         before, after = halo
@@ -49,6 +51,7 @@ class Blend:
         self._windows = tuple(windows)
         self._grid = grid
         self._frames = frames
+        self._shot_starts = tuple(shot_starts)
         self._latents: dict[int, Latents] = {}
         self._seen: set[int] = set()
         self._segments = segments(windows[-1].stop, segment_length)
@@ -112,6 +115,7 @@ class Blend:
             latents=self._blend(latent_start, latent_stop),
             frame_start=frame_start,
             frame_stop=min(frame_stop, self._frames),
+            cuts=tuple(cut for cut in self._shot_starts if latent_start < cut < latent_stop),
         )
 
     def _blend(self, start: int, stop: int) -> Latents:

@@ -122,6 +122,8 @@ class Segment:
     Attributes:
         latents: [C, T, H, W] for latent frames [latent_start, latent_start + T): [start, stop) and the halo.
         frame_start, frame_stop: pixel frames of the model's grid that this segment shows, trimmed to the film's length.
+        cuts: of the latent frames above, those that begin a shot, but for the very first: no picture is drawn from
+            latents on both sides of one.
     """
 
     index: int
@@ -131,6 +133,7 @@ class Segment:
     latents: Latents
     frame_start: int
     frame_stop: int
+    cuts: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

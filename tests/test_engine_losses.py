@@ -31,7 +31,7 @@ def film(folder: Path, **more: Any) -> Video:
 def test_a_segment_blended_again_is_the_same(tmp_path: Path) -> None:
     factory = ToyFactory()
     plan = factory.planner("cpu", 1).plan(toy_model.request())
-    spec = BlendSpec(split(40, 4, 8, 4), factory.grid, factory.halo, plan.frames, 4)
+    spec = BlendSpec(split(40, 4, 8, 4), factory.grid, factory.halo, plan.frames, 4, plan.shot_starts)
     renderer = Renderer(lambda: False, factory, "cpu", 1)
     stitcher = Stitcher(lambda: False, spec, str(tmp_path), ())
     encoding, store = Encoding(64, 32, 8, 8), Artifacts(tmp_path)

@@ -14,12 +14,14 @@ from torch import Tensor
 
 from sgen_ray.errors import Cancelled, ModelError, PlanError, RequestError
 from sgen_ray.models import choosing, inference
+from sgen_ray.models.autoencoder import TinyAutoencoder
 from sgen_ray.models.conditioning import Conditioning
 from sgen_ray.models.dit import PlannerDiT
 from sgen_ray.models.factory import FolderFactory, load_factory
-from sgen_ray.models.inference import shot_steps
+from sgen_ray.models.inference import TorchDecoder, shot_steps
 from sgen_ray.models.planning import plan_segments
 from sgen_ray.request import make_request
+from sgen_ray.shapes import Grid
 from sgen_ray.types import Plan, Segment, Shot, VideoRequest, Window
 
 
@@ -222,6 +224,22 @@ def test_segments_decode_to_the_whole_film(factory: FolderFactory, plan: Plan) -
         run = Segment(0, start, stop, first, latents[:, first:last], 4 * start, min(4 * stop, 54))
         part = decoder.decode(run).astype(int)
         assert np.abs(part - whole[4 * start : min(4 * stop, 54)]).max() <= 1  # sums in another order
+
+
+def test_a_shots_pictures_are_drawn_from_its_own_latents() -> None:
+    grid = Grid(64, 32, 16, 6, 4, 1, 2, spatial_compression=16, temporal_compression=8, detail=2)
+    decoder = TorchDecoder(grid, TinyAutoencoder(6, 8, 16, (8, 6, 8), detail=2).requires_grad_(False))
+    latents = np.random.default_rng(0).standard_normal((6, 8, 2, 4), np.float32)
+    other = np.concatenate([latents[:, :4], -latents[:, 4:]], axis=1)
+
+    def frames(latents: np.ndarray, *cuts: int) -> np.ndarray:  # of latent frames [2, 10)
+        return decoder.decode(Segment(0, 3, 10, 2, latents, 24, 80, cuts))
+
+    before = (frames(x)[:24] for x in (latents, other))
+    assert (np.diff(np.stack([*before]).astype(int), axis=0) != 0).any((0, 2, 3, 4)).tolist() == [False] * 23 + [True]
+    np.testing.assert_array_equal(frames(latents, 6)[:24], frames(other, 6)[:24])
+    after = decoder.decode(Segment(0, 6, 10, 6, latents[:, 4:], 48, 80))
+    np.testing.assert_array_equal(frames(latents, 6)[24:], after)
 
 
 def test_preview_shows_a_thumbnail_a_step(factory: FolderFactory, plan: Plan) -> None:

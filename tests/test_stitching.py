@@ -115,6 +115,15 @@ def test_segments_come_as_soon_as_their_neighbours_allow() -> None:
     assert ready == [[0, 1], [2, 3, 4, 5]]
 
 
+def test_segments_know_where_shots_begin_in_all_that_they_hold() -> None:
+    windows = split(44, 4, 24, 4)
+    blend = Blend(windows, GRID, (2, 1), 44 * 4, 8, shot_starts=(0, 6, 8, 24))
+    segments = collect(blend, [render(window) for window in windows])
+    # Of latent frames [0, 9), [6, 17), [14, 25), [22, 33), ...: the first that a segment holds is no cut in it.
+    assert [segments[index].cuts for index in range(4)] == [(6, 8), (8,), (24,), (24,)]
+    assert not any(segments[index].cuts for index in (4, 5))
+
+
 def test_duplicates_change_nothing() -> None:
     windows = split(44, 4, 24, 4)
     blend = Blend(windows, GRID, (1, 1), 44 * 4, 8)

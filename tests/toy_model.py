@@ -202,6 +202,11 @@ class ToyRenderer:
         return latents
 
 
+def _smooth(shot: Latents) -> Latents:
+    padded = np.concatenate([shot[:, :1], shot, shot[:, -1:]], axis=1)  # a shot's ends are repeated
+    return (padded[:, :-2] + 2 * padded[:, 1:-1] + padded[:, 2:]) / 4
+
+
 class ToyDecoder:
     halo = (1, 1)
 
@@ -210,8 +215,8 @@ class ToyDecoder:
             segment.latents,
             (segment.start - segment.latent_start, segment.stop - segment.latent_start),
         )
-        padded = np.concatenate([latents[:, :1], latents, latents[:, -1:]], axis=1)  # the film's ends are repeated
-        smooth = (padded[:, :-2] + 2 * padded[:, 1:-1] + padded[:, 2:]) / 4
+        shots = np.split(latents, [cut - segment.latent_start for cut in segment.cuts], axis=1)
+        smooth = np.concatenate([_smooth(shot) for shot in shots], axis=1)
         bright = np.clip(smooth[:, first:last] * 40 + 128, 0, 255).transpose(1, 2, 3, 0)
         frames = bright.repeat(8, axis=1).repeat(8, axis=2).repeat(GRID.temporal_compression, axis=0)
         return frames[: segment.frame_stop - segment.frame_start].astype(np.uint8)

@@ -47,9 +47,10 @@ class BlendSpec:
     halo: tuple[int, int]
     frames: int
     segment_length: int
+    shot_starts: tuple[int, ...]
 
     def blend(self) -> Blend:
-        return Blend(self.windows, self.grid, self.halo, self.frames, self.segment_length)
+        return Blend(self.windows, self.grid, self.halo, self.frames, self.segment_length, self.shot_starts)
 
 
 @dataclass(frozen=True)

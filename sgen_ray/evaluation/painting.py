@@ -70,7 +70,7 @@ def decode(
     model: Model, plan: Plan, windows: Sequence[Window], painted: Iterable[tuple[Window, Latents]]
 ) -> NDArray[np.uint8]:
     """Frames [T, H, W, 3] of painted windows, blended."""
-    blend = Blend(windows, plan.grid, model.decoder.halo, plan.frames)
+    blend = Blend(windows, plan.grid, model.decoder.halo, plan.frames, shot_starts=plan.shot_starts)
     frames = {}
     for window, latents in painted:
         for segment in blend.add(RenderedWindow(window, latents)):

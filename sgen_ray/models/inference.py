@@ -208,7 +208,9 @@ class TorchDecoder:
     @torch.no_grad()
     def decode(self, segment: Segment) -> NDArray[np.uint8]:
         latents = torch.from_numpy(np.array(segment.latents))[None].to(self.device, self.autoencoder.dtype)
-        frames = self.autoencoder.decode(latents)[0].transpose(0, 1)
+        lengths = np.diff([0, *(cut - segment.latent_start for cut in segment.cuts), latents.shape[2]]).tolist()
+        shots = [self.autoencoder.decode(shot) for shot in latents.split(lengths, 2)]
+        frames = torch.cat(shots, 2)[0].transpose(0, 1)
         first = segment.latent_start * self.grid.temporal_compression
         return to_pixels(frames[segment.frame_start - first : segment.frame_stop - first])
 

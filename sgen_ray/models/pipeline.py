@@ -131,7 +131,7 @@ class SemanticGenPipeline(DiffusionPipeline):
             if output_type == "latent":
                 films.append(latents)
                 continue
-            whole = Segment(0, 0, plan.latent_frames, 0, latents, 0, plan.frames)
+            whole = Segment(0, 0, plan.latent_frames, 0, latents, 0, plan.frames, plan.shot_starts[1:])
             films.append(decode_with.decode(whole))
         frames = films if output_type == "latent" else _as_type(films, output_type)
         return SemanticGenPipelineOutput(frames, plans) if return_dict else (frames,)
