@@ -44,13 +44,16 @@ def fine() -> TinyAutoencoder:
 
 
 def test_detail_decodes_exactly_by_runs_too(fine: TinyAutoencoder) -> None:
-    latents = torch.randn(1, 6, 9, 2, 3)
+    latents = torch.randn(1, 6, 11, 2, 3)
     whole, (before, after) = fine.decode(latents), fine.halo
-    assert whole.shape == (1, 3, 72, 32, 48)
-    for start, stop in ((0, 3), (3, 6), (6, 9)):
-        first, last = max(0, start - before), min(9, stop + after)
-        shown = fine.decode(latents[:, :, first:last])[:, :, 8 * (start - first) : 8 * (stop - first)]
+    assert whole.shape == (1, 3, 88, 32, 48)
+    for start, stop in ((0, 3), (3, 5), (5, 8), (8, 11)):
+        first, last = max(0, start - before), min(11, stop + after)
+        shown = fine.decode(latents[:, :, first:last], start - first, stop - first)
         torch.testing.assert_close(shown, whole[:, :, 8 * start : 8 * stop], atol=1e-6, rtol=1e-6)
+    short = fine.decode(latents[:, :, : 3 + after - 1], 0, 3)
+    assert (short[:, :, -8:] - whole[:, :, 16:24]).abs().max() > 1e-4  # the last block is drawn towards the next one
+    torch.testing.assert_close(short[:, :, :-8], whole[:, :, :16], atol=1e-6, rtol=1e-6)
 
 
 def test_detail_begins_as_straight_lines_between_pixels_and_frames() -> None:

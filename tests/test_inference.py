@@ -219,6 +219,7 @@ def test_segments_decode_to_the_whole_film(factory: FolderFactory, plan: Plan) -
     whole = decoder.decode(Segment(0, 0, 14, 0, latents, 0, plan.frames))
     assert whole.shape == (56, 32, 64, 3) and whole.dtype == np.uint8
     before, after = factory.halo
+    assert decoder.halo == factory.halo
     for start, stop in ((0, 6), (6, 14)):
         first, last = max(0, start - before), min(14, stop + after)
         run = Segment(0, start, stop, first, latents[:, first:last], 4 * start, min(4 * stop, 54))

@@ -3,8 +3,8 @@
 The encoder is a principal component analysis of 4x8x8 pixel blocks: linear, without overlap, ready before any
 training. The decoder is the transposed projection, mended by a network that sees it at half the size: the four frames
 of a block and the nearest frame of either neighbour, beside features of the latents themselves, which look five latents
-far. Two temporal convolutions of three taps give it an exact halo of two latent frames, so any run of frames decodes by
-itself.
+far. Two temporal convolutions of three taps give it an exact halo of two latent frames, and what is drawn between two
+blocks one more, so any run of frames decodes by itself.
 
 Latents may be of coarse frames, `detail` times smaller and fewer than those that are decoded: a last network then draws
 what lies between their pixels and between their frames, as in sub-pixel convolution (Shi et al., arXiv 1609.05158).
@@ -19,7 +19,7 @@ from torch.nn import functional
 from sgen_ray.models.base import ConfigMixin, ModelMixin, register_to_config
 from sgen_ray.models.init import keep_scale, zero
 
-HALO = (2, 2)
+HALO = (2, 3)
 LOOKING_BLOCKS = 2
 MENDING_BLOCKS = 3
 
@@ -139,30 +139,36 @@ class TinyAutoencoder(ModelMixin, ConfigMixin):
             frames = torch.cat((frames, frames[:, :, -1:].expand(-1, -1, missing, -1, -1)), 2)
         return (self.encoder(frames) - _channels(self.mean)) * _channels(self.scale)
 
-    def decode(self, latents: Tensor) -> Tensor:
-        """Frames [B, 3, 4 T, H, W]; exact away from cut edges by `halo`."""
-        frames, linear, features = self._mended(latents)
-        if self.finish is not None:
-            features = functional.pixel_shuffle(features, 2)
-            frames = self.finish(_beside(frames, linear).flatten(0, 1), features).unflatten(0, frames.shape[:2])
-        return _film(frames)
+    def decode(self, latents: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
+        """Frames [B, 3, 4 (stop - start), H, W] of latent frames [start, stop), by default of all; exact where `halo`
+        latents are beyond them on either side, or the film's end."""
+        stop = latents.shape[2] if stop is None else stop
+        if self.finish is None:
+            return _film(self._mended(latents, start, stop)[0])
+        frames, before, features = self._mended(latents, start, min(stop + 1, latents.shape[2]))
+        seen = torch.cat((before, frames, _after(frames)), 2)[:, : stop - start]
+        features = functional.pixel_shuffle(features[:, : stop - start].flatten(0, 1), 2)
+        return _film(self.finish(seen.flatten(0, 1), features).unflatten(0, seen.shape[:2]))
 
     def decode_coarse(self, latents: Tensor) -> Tensor:
         """Frames without the last detail."""
-        return _film(self._mended(latents)[0])
+        return _film(self._mended(latents, 0, latents.shape[2])[0])
 
-    def _mended(self, latents: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Blocks of coarse frames [B, T, F, 3, h, w], those of the transposed projection alone, and the network's
-        features of them [B T, D, h / 2, w / 2]."""
-        linear = self.decode_linear(latents).transpose(1, 2).unflatten(1, (-1, self.encoder.stride[0]))
+    def _mended(self, latents: Tensor, start: int, stop: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Of latent frames [start, stop): blocks of coarse frames [B, T, F, 3, h, w]; the frame before each block by
+        the transposed projection alone, [B, T, 1, 3, h, w]; and the network's features, [B, T, D, h / 2, w / 2]."""
+        first = max(0, start - 1)
+        linear = self.decode_linear(latents[:, :, first : stop + 1]).transpose(1, 2)
+        linear = linear.unflatten(1, (-1, self.encoder.stride[0]))
+        seen = _beside(linear)[:, start - first : stop - first]
+        before, blocks = seen[:, :, :1], seen[:, :, 1:-1]
         x = self.mix(latents)
-        x = x + self.mix2(functional.silu(x))
+        x = (x + self.mix2(functional.silu(x)))[:, :, start:stop]
         carried = functional.pixel_shuffle(self.carry(functional.silu(self.look(_frames(x)))), 4)
-        half = functional.pixel_unshuffle(linear, 2)
-        seen = _beside(half, half).flatten(2, 3).flatten(0, 1)
-        features = self.mend(torch.cat((seen, carried), 1))
-        mended = self.mended(features).reshape(half.shape)
-        return linear + functional.pixel_shuffle(mended, 2), linear, features
+        half = functional.pixel_unshuffle(seen, 2).flatten(2, 3).flatten(0, 1)
+        features = self.mend(torch.cat((half, carried), 1))
+        mended = functional.pixel_shuffle(self.mended(features).unflatten(1, (blocks.shape[2], -1)), 2)
+        return blocks + mended.reshape(blocks.shape), before, features.unflatten(0, blocks.shape[:2])
 
     def decode_linear(self, latents: Tensor) -> Tensor:
         """Coarse frames by the transposed projection alone."""
@@ -214,11 +220,15 @@ def _film(blocks: Tensor) -> Tensor:
     return blocks.flatten(1, 2).transpose(1, 2)
 
 
-def _beside(x: Tensor, neighbours: Tensor) -> Tensor:
+def _beside(x: Tensor) -> Tensor:
     """Blocks [B, T, F, ...] with the nearest frame of either neighbour, [B, T, F + 2, ...]; the film's ends repeat."""
-    before = torch.cat((neighbours[:, :1, :1], neighbours[:, :-1, -1:]), 1)
-    after = torch.cat((neighbours[:, 1:, :1], neighbours[:, -1:, -1:]), 1)
-    return torch.cat((before, x, after), 2)
+    before = torch.cat((x[:, :1, :1], x[:, :-1, -1:]), 1)
+    return torch.cat((before, x, _after(x)), 2)
+
+
+def _after(x: Tensor) -> Tensor:
+    """The first frame after each block [B, T, F, ...], [B, T, 1, ...]."""
+    return torch.cat((x[:, 1:, :1], x[:, -1:, -1:]), 1)
 
 
 def _frames(x: Tensor) -> Tensor:

@@ -43,7 +43,7 @@ class FolderFactory:
 
     @property
     def halo(self) -> tuple[int, int]:
-        return (2, 2)
+        return (2, 3)
 
     @property
     def max_seconds(self) -> float:

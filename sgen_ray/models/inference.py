@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -208,10 +209,14 @@ class TorchDecoder:
     @torch.no_grad()
     def decode(self, segment: Segment) -> NDArray[np.uint8]:
         latents = torch.from_numpy(np.array(segment.latents))[None].to(self.device, self.autoencoder.dtype)
-        lengths = np.diff([0, *(cut - segment.latent_start for cut in segment.cuts), latents.shape[2]]).tolist()
-        shots = [self.autoencoder.decode(shot) for shot in latents.split(lengths, 2)]
+        start, stop, *cuts = (x - segment.latent_start for x in (segment.start, segment.stop, *segment.cuts))
+        shots = [
+            self.autoencoder.decode(latents[:, :, begin:end], max(start, begin) - begin, min(stop, end) - begin)
+            for begin, end in pairwise([0, *cuts, latents.shape[2]])
+            if begin < stop and start < end
+        ]
         frames = torch.cat(shots, 2)[0].transpose(0, 1)
-        first = segment.latent_start * self.grid.temporal_compression
+        first = segment.start * self.grid.temporal_compression
         return to_pixels(frames[segment.frame_start - first : segment.frame_stop - first])
 
 
