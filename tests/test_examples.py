@@ -46,26 +46,26 @@ def test_a_product_demo_in_a_brands_colour(server: str, tmp_path: Path):
     still = world_frames(parse("a green car in a studio", 0, 4), grid, 1)[0]
     Image.fromarray(still).save(tmp_path / "car.png")
     (tmp_path / "script.txt").write_text("{product} turning on a stand in a studio\n{product} in the city at night\n")
-    out = run(server, tmp_path, "product_demo.py", "script.txt", "--picture", "car.png", "--seconds", "6")
+    out = run(server, tmp_path, "product_demo.py", "script.txt", "--picture", "car.png", "--seconds", "2")
     assert "the picture shows: green car" in out
-    assert probe(tmp_path / "product.mp4").seconds == 6
+    assert probe(tmp_path / "product.mp4").seconds == 2
     assert (tmp_path / "product.jpg").read_bytes().startswith(b"\xff\xd8")
 
 
 def test_a_plan_is_seen_and_changed_before_it_is_rendered(server: str, tmp_path: Path):
-    run(server, tmp_path, "previsualisation.py", "--seconds", "6")
+    run(server, tmp_path, "previsualisation.py", "--seconds", "3")
     first, second = ((tmp_path / name).read_bytes() for name in ("first.png", "second.png"))
     assert first != second
-    assert probe(tmp_path / "previsualisation.mp4").seconds == 6
+    assert probe(tmp_path / "previsualisation.mp4").seconds == 3
 
 
 def test_one_prompt_becomes_an_explanation(server: str, tmp_path: Path):
-    out = run(server, tmp_path, "explainer.py", "--seconds", "8")
-    assert "shot 4, 2 s: a river flowing back to the ocean" in out and "seam ratio" in out
-    assert probe(tmp_path / "explainer.mp4").seconds == 8
+    out = run(server, tmp_path, "explainer.py", "--seconds", "4")
+    assert "shot 4, 1 s: a river flowing back to the ocean" in out and "seam ratio" in out
+    assert probe(tmp_path / "explainer.mp4").seconds == 4
 
 
 def test_a_cutscene_is_appended_to(server: str, tmp_path: Path):
-    out = run(server, tmp_path, "cutscene.py", "--seconds", "6", "--shot", "2")
+    out = run(server, tmp_path, "cutscene.py", "--seconds", "3", "--shot", "1")
     assert out.count("ahead of what is being watched") == 2
-    assert probe(tmp_path / "cutscene.mp4").seconds == 6
+    assert probe(tmp_path / "cutscene.mp4").seconds == 3

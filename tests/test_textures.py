@@ -7,7 +7,7 @@ import torch
 from micro import micro
 
 from sgen_ray.training import autoencoder as training
-from sgen_ray.training.autoencoder import AutoencoderStage, ghosted, liveliness
+from sgen_ray.training.autoencoder import AutoencoderStage, ghosted, liveliness, pulse, unlikeness
 from sgen_ray.training.data import from_bytes
 from sgen_ray.training.loop import Trainer
 from sgen_ray.training.schedule import Schedule
@@ -50,6 +50,15 @@ def test_liveliness_does_not_ask_where_in_a_block() -> None:
     torch.testing.assert_close(liveliness(rising, 2, 2, BLOCK), torch.full((2, 1, 1, 2, 1, 1), 2.0))
 
 
+def test_what_changes_all_at_once_in_every_latent_pulses() -> None:
+    assert pulse(torch.ones(15), 4) == 1
+    assert pulse(torch.tensor([1.0, 1, 1, 5]).repeat(4)[:15], 4) == 2.5
+    still, error = torch.zeros(1, 3, 9, 32, 32), torch.zeros(9)
+    error[5:], steadily = 0.4, torch.linspace(0, 0.4, 9)
+    at_once, little_by_little = (still + e.reshape(1, 1, 9, 1, 1) for e in (error, steadily))
+    assert unlikeness(little_by_little, still)[0] < unlikeness(at_once, still)[0]
+
+
 def test_some_clips_get_a_weaker_displaced_copy() -> None:
     frames = torch.randn(64, 3, 2, 16, 24, generator=seeded())
     out = ghosted(frames, seeded(1))
@@ -78,8 +87,9 @@ def test_the_decoder_draws_textures_that_latents_leave_open(tmp_path: Path, monk
     batch = {"frames": dots.expand(-1, 3, -1, -1, -1).byte()}
     true = from_bytes(batch["frames"])
 
-    def lively(counts: float, folder: str) -> float:
-        monkeypatch.setattr(training, "LIVELY", counts)
+    def lively(counts: bool, folder: str) -> float:
+        for name in ("LIVELY", "EVEN"):
+            monkeypatch.setattr(training, name, counts * getattr(training, name))
         torch.manual_seed(0)
         stage = AutoencoderStage(micro(), tmp_path, "cpu")
         run = Trainer(stage, Schedule(steps=1000, batch=4, learning_rate=3e-3, warmup=5), tmp_path / folder)
@@ -91,5 +101,5 @@ def test_the_decoder_draws_textures_that_latents_leave_open(tmp_path: Path, monk
             out = stage.model.decode(stage.model.encode(true))
         return float(out.diff(dim=2).abs().mean() / true.diff(dim=2).abs().mean())
 
-    assert lively(0.0, "errors") < 0.2
-    assert lively(0.4, "both") > 0.6
+    assert lively(True, "both") > 0.6
+    assert lively(False, "errors") < 0.2

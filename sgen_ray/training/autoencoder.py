@@ -34,6 +34,9 @@ LAGS = {2: (1, 2, 4), 3: (1, 2, 4, 8, 16), 4: (1, 2, 4, 8, 16)}
 TEXTURE = (2, 32, 32)
 """Frames, rows and columns over which liveliness is compared: room for two drops of rain, as of less than one the
 likely number is none, and so short that a flash does not pass for what is seen in every frame."""
+STEP, EVEN = (1, *TEXTURE[1:]), 1.0
+"""Over what changes from one frame to the next are compared besides, and how much that counts: every latent's frames
+are drawn with errors of their own, and where these change all at once, at the join of two, the whole picture pulses."""
 GHOSTS = 0.25
 """Share of clips that are encoded with a displaced copy over them, as where two windows are blended."""
 
@@ -94,8 +97,10 @@ class AutoencoderStage(Drawing):
         seen = coarse(frames, self.grid.detail)
         latents = self.model.encode_coarse(seen)
         out = self.model.decode(latents).clamp(-1, 1)
-        drawn, true = (x.diff(dim=2).abs().mean().item() for x in (out, frames))
-        figures = {"psnr": psnr(functional.mse_loss(out, frames)).item(), "moves": drawn / true}
+        figures = {"psnr": psnr(functional.mse_loss(out, frames)).item()}
+        drawn, true = (x.diff(dim=2).abs().mean((0, 1, 3, 4)) for x in (out, frames))
+        figures["moves"] = (drawn.mean() / true.mean()).item()
+        figures["pulse"] = pulse(drawn, self.grid.temporal_compression)
         for name, decode in (("coarse", self.model.decode_coarse), ("linear", self.model.decode_linear)):
             figures[f"psnr_{name}"] = psnr(functional.mse_loss(decode(latents).clamp(-1, 1), seen)).item()
         return figures
@@ -120,11 +125,20 @@ def unlikeness(out: Tensor, frames: Tensor) -> tuple[Tensor, Figures]:
         loss = loss + counts * functional.l1_loss(drawn, true)
         figures[name] = drawn.detach().abs().mean() / true.abs().mean().clamp_min(1e-6)
     ours, theirs = (x.mean(1, keepdim=True) for x in (out, frames))
+    loss = loss + EVEN * functional.l1_loss(liveliness(ours, 2, 1, STEP), liveliness(theirs, 2, 1, STEP))
     for axis, lags in LAGS.items():
         for lag in lags:
             drawn, true = (liveliness(x, axis, lag) for x in (ours, theirs))
             loss = loss + LIVELY / len(lags) * functional.l1_loss(drawn, true)
     return loss, figures
+
+
+def pulse(changes: Tensor, block: int) -> float:
+    """How much more films change at one place in every latent's frames than on average; 1 where all places are alike.
+
+    changes: from each frame to the next, [T - 1]; block: frames of a latent."""
+    whole = changes[: len(changes) // block * block].reshape(-1, block).mean(0)
+    return (whole.max() / whole.mean()).item()
 
 
 def liveliness(grey: Tensor, axis: int, lag: int, block: tuple[int, int, int] = TEXTURE) -> Tensor:
