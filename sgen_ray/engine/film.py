@@ -103,7 +103,7 @@ def lay_out(plan: Plan, halo: tuple[int, int], model: str, backend: Backend, eng
     settings = {"encoding": encoding, "h264": H264, "colours": BT709, "encoder": _encoder_version()}
     parts = []
     for index, (start, stop) in enumerate(segments(plan.latent_frames, engine.segment)):
-        first, last = max(0, start - halo[0]), stop + halo[1]
+        first, last = start - halo[0], stop + halo[1]
         shown = [window for window in windows if window.start < last and first < window.stop]
         _, frame_stop = grid.pixel_range(start, stop)
         name = segment_fingerprint(
@@ -112,7 +112,6 @@ def lay_out(plan: Plan, halo: tuple[int, int], model: str, backend: Backend, eng
             stop,
             min(frame_stop, plan.frames),
             halo,
-            [cut for cut in plan.shot_starts if first < cut < last],
             settings,
         )
         parts.append(Part(index, start, stop, tuple(window.index for window in shown), name))

@@ -175,17 +175,11 @@ def window_fingerprint(
 
 
 def segment_fingerprint(
-    windows: Iterable[tuple[Window, str]],
-    start: int,
-    stop: int,
-    frame_stop: int,
-    halo: Sequence[int],
-    cuts: Sequence[int],
-    output: Any,
+    windows: Iterable[tuple[Window, str]], start: int, stop: int, frame_stop: int, halo: Sequence[int], output: Any
 ) -> str:
-    """Of a segment's encoded bytes: the windows that it is blended from with their fingerprints, its latent frames,
-    the pixel frame that it is trimmed to, the decoder's halo, where in all that shots begin and the settings of the
-    encoder."""
+    """Of a segment's encoded bytes: the windows that it is blended from with their fingerprints, which say where shots
+    begin, its latent frames, the pixel frame that it is trimmed to, the decoder's halo and the settings of the encoder.
+    """
     return fingerprint(
         {
             "kind": "segment",
@@ -195,7 +189,6 @@ def segment_fingerprint(
             "stop": stop,
             "frame_stop": frame_stop,
             "halo": halo,
-            **({"cuts": cuts} if cuts else {}),
             "output": output,
         }
     )
