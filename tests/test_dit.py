@@ -261,3 +261,5 @@ def test_a_renderer_is_pushed_by_its_own_scales() -> None:
     expected = yes + t.reshape(1, 1, 8, 1, 1) ** 3 * (3 * (yes - no) + 2 * (yes - still))
     assert (yes - still).abs().max() > 1e-3
     torch.testing.assert_close(out, expected, atol=1e-4, rtol=1e-4)
+    network.register_to_config(plan_guidance_above=t.max().item())
+    assert torch.equal(plan_guided(network, c)(x, t), yes)

@@ -1,13 +1,14 @@
 """Rectified flow against closed forms: Gaussian data, where the exact velocity is known."""
 
 import itertools
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from sgen_ray.diffusion.flow import Flow, add_noise, sample, times
+from sgen_ray.diffusion.flow import Flow, Network, add_noise, sample, times
 from sgen_ray.models.guidance import SettledFlow, shot_lines
 
 SPREAD = torch.tensor([0.3, 2.0])
@@ -18,6 +19,16 @@ def exact_velocity(mean: Tensor, spread: Tensor, x: Tensor, t: Tensor) -> Tensor
     t = t[:, None]
     variance = (1 - t) ** 2 * spread**2 + t**2
     return (t - (1 - t) * spread**2) / variance * (x - (1 - t) * mean) - mean
+
+
+def silent_but_for(velocity: Callable[[Tensor, Tensor], Tensor], flow: Flow) -> Network:
+    """The network that makes `flow` answer with that velocity."""
+
+    def network(x: Tensor, t: Tensor) -> Tensor:
+        c_in, c_skip, c_out = flow.coefficients(t, x)
+        return (velocity(x / c_in, t) - c_skip * x / c_in) / c_out
+
+    return network
 
 
 def test_euler_comes_to_the_exact_solution_as_steps_grow() -> None:
@@ -32,6 +43,48 @@ def test_euler_comes_to_the_exact_solution_as_steps_grow() -> None:
     errors = [error(steps) for steps in (8, 16, 32, 64)]
     for coarse, fine in itertools.pairwise(errors):
         assert 0.35 < fine / coarse < 0.65  # first order: half the step, half the error
+
+
+def test_finishing_steps_come_to_the_exact_solution_twice_as_fast() -> None:
+    mean, spread = torch.tensor([1.0, -0.5])[:, None], SPREAD[:, None]
+    noise = torch.randn(256, 2, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+    def error(finish: int) -> float:
+        flow = Flow(SPREAD.double() * 1.5)  # about right, as a data set's is
+        network = silent_but_for(lambda x, t: exact_velocity(mean, spread, x, t), flow)
+        return (sample(flow, network, noise, 1, finish=finish) - (mean + spread * noise)).abs().max().item()
+
+    errors = [error(finish) for finish in (16, 32, 64, 128)]
+    for coarse, fine in itertools.pairwise(errors):
+        assert 0.2 < fine / coarse < 0.33  # second order: half the step, a quarter of the error
+
+
+def test_finishing_steps_keep_the_spread_that_eulers_last_step_takes() -> None:
+    noise = torch.randn(4096, 2, 1, generator=torch.Generator().manual_seed(0))
+    know_nothing = Flow(SPREAD), lambda x, t: torch.zeros_like(x)
+    for finish in (2, 3, 7):
+        out = sample(*know_nothing, noise, 4, shift=6.0, finish=finish)
+        ratio = out.std(0)[:, 0] / sample(*know_nothing, noise, 4, shift=6.0).std(0)[:, 0]
+        assert ratio[0] > 4  # 0.3 of spread, of which what is left at t = 2/3 tells little
+    torch.testing.assert_close(sample(*know_nothing, noise, 1, finish=3), SPREAD[:, None] * noise)
+
+
+def test_only_the_last_step_is_split_and_held_frames_stay() -> None:
+    seen: list[Tensor] = []
+    told: list[tuple[int, int]] = []
+    noise, values = torch.randn(2, 1, 2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    mask = torch.tensor([False, True, False])
+
+    def network(x: Tensor, t: Tensor) -> Tensor:
+        seen.append(t)
+        return x.roll(1, 2)
+
+    out = sample(Flow(SPREAD), network, noise, 4, 6.0, (mask, values), lambda *step: told.append(step), finish=3)
+    asked = torch.stack(seen)[:, 0]
+    torch.testing.assert_close(asked[:, 0], torch.tensor([*times(4, 6.0)[:4], 4 / 9, 2 / 9]))
+    assert (asked[:, 1] == 0).all()
+    assert told == [(step, 6) for step in range(1, 7)]
+    assert torch.equal(out[:, :, 1], values[:, :, 1]) and out.isfinite().all()
 
 
 def test_preconditioned_flow_with_a_silent_network_is_the_exact_velocity_of_centred_gaussians() -> None:

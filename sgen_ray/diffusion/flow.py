@@ -2,12 +2,14 @@
 
 x_t = (1 - t) x_0 + t eps, with t = 1 pure noise; the network predicts the velocity v = eps - x_0 (SemanticGen, sec. 3).
 Time is per frame everywhere, so that frames with t = 0 are held: known, looked at, never changed. The loss and the
-sampler go through the same `Flow.velocity`, so training and sampling cannot drift apart.
+sampler go through the same `Flow.velocity`, so training and sampling cannot drift apart. The sampler may end in finer
+steps, of second order.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -43,11 +45,31 @@ class Flow(nn.Module):
 
     def coefficients(self, t: Tensor, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(c_in, c_skip, c_out) for v = c_skip x_t + c_out network(c_in x_t)."""
-        assert self.sigma_data is not None
-        t = per_frame(t, like).float()
-        sigma = self.sigma_data.float().reshape(1, -1, *([1] * (like.ndim - 2)))
+        t, sigma = per_frame(t, like).float(), self.sigma(like)
         variance = (1 - t) ** 2 * sigma**2 + t**2
         return variance.rsqrt(), (t - (1 - t) * sigma**2) / variance, sigma * variance.rsqrt()
+
+    def sigma(self, like: Tensor) -> Tensor:
+        """Deviation of the data, shaped to broadcast over like [B, C, T, ...]; 1 where it is not known."""
+        sigma = like.new_ones(1) if self.sigma_data is None else self.sigma_data
+        return sigma.float().reshape(1, -1, *([1] * (like.ndim - 2)))
+
+    def turn(self, x: Tensor, v: Tensor, t: Tensor) -> Tensor:
+        """How fast x [B, C, T, ...] turns from data to noise: v without what the best linear guess says, at unit size.
+
+        In units of a channel's deviation at t, data and noise are the ends of a quarter turn by the angle of `angle`,
+        and this is the derivative along it (TrigFlow, arXiv 2410.11081): what the network answers, with `sigma_data`.
+        """
+        _, c_skip, c_out = self.coefficients(t, x)
+        return (v - c_skip * x.float()) / c_out
+
+    def angle(self, t: float, like: Tensor) -> Tensor:
+        """The angle of time t, a channel: 0 is data, pi / 2 is noise."""
+        return torch.atan2(torch.full_like(self.sigma(like), t), (1 - t) * self.sigma(like))
+
+    def size(self, t: float, like: Tensor) -> Tensor:
+        """Deviation of x_t, a channel."""
+        return torch.sqrt(((1 - t) * self.sigma(like)) ** 2 + t**2)
 
     def clean(self, x: Tensor) -> Tensor:
         """Known frames [B, C, T, ...] scaled as the network sees frames that are held (t = 0)."""
@@ -104,22 +126,46 @@ def sample(
     shift: float = 1.0,
     held: tuple[Tensor, Tensor] | None = None,
     on_step: Callable[[int, int], None] | None = None,
+    finish: int = 1,
 ) -> Tensor:
-    """Euler from noise [B, C, T, ...] to data.
+    """From noise [B, C, T, ...] to data in Euler's steps, the last of them as `finish` steps of second order.
 
     held: (mask [T] bool, values like noise): frames where the mask is True are `values` throughout, seen by the
-    network as clean (t = 0), and come back byte for byte.
+        network as clean (t = 0), and come back byte for byte.
+    finish: with more than 1, what is left of the way after steps - 1 steps goes in as many equal parts of time, by
+        Adams and Bashforth's two-step rule along `Flow.angle`. Euler's last step ends at the mean of all that the
+        noise may yet become, and the mean of a drop of rain that may be anywhere is none. Along the angle what the
+        network knows nothing of keeps its spread, and small things come out of it one by one.
     """
     x = noise
     mask, values = held if held is not None else (torch.zeros(noise.shape[2], dtype=torch.bool, device=x.device), x)
     keep = mask.reshape(1, 1, -1, *([1] * (x.ndim - 3)))
-    grid = times(steps, shift)
-    for i in range(steps):
+    *grid, last = times(steps, shift)[:-1]
+    grid += [last * (1 - i / finish) for i in range(finish + 1)]
+    before: tuple[float, Tensor] | None = None
+    for i, (now, then) in enumerate(pairwise(grid)):
         x = torch.where(keep, values, x)
-        t = torch.full((x.shape[0], x.shape[2]), grid[i], device=x.device).masked_fill(mask, 0.0)
-        x = (x.float() + (grid[i + 1] - grid[i]) * flow.velocity(network, x, t)).to(noise.dtype)
+        t = torch.full((x.shape[0], x.shape[2]), now, device=x.device).masked_fill(mask, 0.0)
+        v = flow.velocity(network, x, t)
+        if finish == 1 or now > last:
+            x = (x.float() + (then - now) * v).to(noise.dtype)
+        else:
+            turn = flow.turn(x, v, t)
+            x = _turned(flow, x, turn, now, then, before).to(noise.dtype)
+            before = now, turn
         if on_step is not None:
             if x.is_cuda:
                 torch.cuda.synchronize()
-            on_step(i + 1, steps)
+            on_step(i + 1, len(grid) - 1)
     return torch.where(keep, values, x)
+
+
+def _turned(
+    flow: Flow, x: Tensor, turn: Tensor, now: float, then: float, before: tuple[float, Tensor] | None
+) -> Tensor:
+    """x at `then`, by its `turn` at `now` and at the time `before`; nothing that counts for frames that are held."""
+    ahead = flow.angle(then, x) - flow.angle(now, x)
+    if before is not None:
+        behind = flow.angle(now, x) - flow.angle(before[0], x)
+        turn = turn + ahead / behind / 2 * (turn - before[1])
+    return (x.float() / flow.size(now, x) + ahead * turn) * flow.size(then, x)

@@ -39,12 +39,14 @@ class VideoDiT(ModelMixin, ConfigMixin):
         aligned_plan: besides attending to the plan's tokens, each latent patch is given the one that covers it; in
             little training, attention alone hardly finds the plan.
         sampling_shift: how far the sampler's times lean towards the noise (see `diffusion.flow.times`).
+        sampling_finish: how many steps of second order take the place of the sampler's last one (see `sample` there).
         sampling_temperature: how much of its noise the sampler begins with (Glow, arXiv 1807.03039, sec. 6); with less
             than all of it, a network that has trained little paints what it is sure of and leaves the speckle out.
         plan_guidance: how far the renderer is pushed from what it paints `unguided`; 1: no such push.
         change_guidance: how far it is pushed, besides, from what it paints of a plan held still; 0: no such push.
             Each of the two is one more answer a step.
         plan_guidance_power: how fast both pushes fade with the noise (see `guidance.Push`); 0: not at all.
+        plan_guidance_above: time up to which neither pushes; 0: they always do.
         settled_above: time above which a planner's steps are on their way to a straight line through their shot (see
             `guidance.SettledFlow`); 1: none are.
         sampling_candidates: so many plans a planner drafts of a short film, to keep what says most of what is wanted
@@ -77,10 +79,12 @@ class VideoDiT(ModelMixin, ConfigMixin):
         shot_clock: bool = False,
         aligned_plan: bool = False,
         sampling_shift: float = 1.0,
+        sampling_finish: int = 1,
         sampling_temperature: float = 1.0,
         plan_guidance: float = 1.0,
         change_guidance: float = 0.0,
         plan_guidance_power: float = 0.0,
+        plan_guidance_above: float = 0.0,
         settled_above: float = 1.0,
         sampling_candidates: int = 1,
         null_tokens: int = 0,

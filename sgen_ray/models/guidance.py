@@ -16,7 +16,8 @@ from sgen_ray.models.dit import VideoDiT
 
 @dataclass(frozen=True)
 class Push:
-    """How far an answer is pushed from the one to `unwanted`: by scale * t^power times what they differ by.
+    """How far an answer is pushed from the one to `unwanted`: by scale * t^power times what they differ by, at times
+    over `above` alone.
 
     With a power the push fades as the noise does. Early it decides what is seen; late it multiplies what the two
     answers err by, which differs from frame to frame and shimmers (cf. guidance in an interval, Kynkäänniemi et al.,
@@ -26,16 +27,17 @@ class Push:
     unwanted: Conditioning
     scale: float
     power: float = 0.0
+    above: float = 0.0
 
 
 def plan_guided(network: VideoDiT, c: Conditioning) -> Network:
     """A renderer as it paints: pushed by its own scales from what it paints `unguided`, and of a plan held still."""
     config, pushes = network.config, []
-    power = config.plan_guidance_power
+    power, above = config.plan_guidance_power, config.plan_guidance_above
     if config.plan_guidance != 1.0:
-        pushes.append(Push(network.unguided(c), config.plan_guidance - 1, power))
+        pushes.append(Push(network.unguided(c), config.plan_guidance - 1, power, above))
     if config.change_guidance:
-        pushes.append(Push(held_still(c, config.semantic_stride), config.change_guidance, power))
+        pushes.append(Push(held_still(c, config.semantic_stride), config.change_guidance, power, above))
     return pushed(network, c, pushes)
 
 
@@ -46,15 +48,16 @@ def guided(network: VideoDiT, conditions: tuple[Conditioning, Conditioning], sca
 
 
 def pushed(network: VideoDiT, wanted: Conditioning, pushes: Sequence[Push]) -> Network:
-    """The answer to `wanted`, pushed from all others. Each is asked for by itself: stacked, they are no faster on a CPU
-    and need more memory."""
+    """The answer to `wanted`, pushed from all others. Each is asked for by itself, and only while it counts: stacked,
+    they are no faster on a CPU and need more memory."""
     answer, others = network.given(wanted), [network.given(push.unwanted) for push in pushes]
 
     def run(x: Tensor, t: Tensor) -> Tensor:
         yes = out = answer(x, t)
         time = per_frame(t, x).to(yes)
         for push, other in zip(pushes, others, strict=True):
-            out = out + push.scale * time**push.power * (yes - other(x, t))
+            if t.max() > push.above:
+                out = out + push.scale * time**push.power * (yes - other(x, t))
         return out
 
     return run

@@ -209,7 +209,10 @@ class RendererStage(Drawing):
         rows = []
         c, config = self.conditioning(items, plan, 0), self.network.config
         noise = config.sampling_temperature * noise
-        painted = sample(self.flow, plan_guided(self.network, c), noise, VideoRequest.steps, config.sampling_shift)
+        painted = sample(
+            self.flow, plan_guided(self.network, c), noise, VideoRequest.steps, config.sampling_shift,
+            finish=config.sampling_finish,
+        )  # fmt: skip
         for truth, ours in zip(items["latents"], painted, strict=True):
             for latents in (truth, ours):
                 rows.append(self.autoencoder.decode_coarse(latents[None])[0, :, 2::6].clamp(-1, 1))
