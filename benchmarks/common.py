@@ -27,8 +27,8 @@ from sgen_ray import __version__
 from sgen_ray.evaluation.judge import Judge, judge_fingerprint, load_judge
 from sgen_ray.evaluation.painting import Model, load_model
 from sgen_ray.evaluation.shares import Share
+from sgen_ray.models.decoding import to_pixels
 from sgen_ray.models.factory import load_factory
-from sgen_ray.models.inference import to_pixels
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("torch", "ray", "diffusers", "transformers", "numpy")

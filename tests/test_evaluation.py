@@ -33,8 +33,9 @@ from sgen_ray.evaluation.painting import Model, paint, request, with_tokens_of, 
 from sgen_ray.evaluation.shares import Share, share, wilson
 from sgen_ray.evaluation.steadiness import report_frames, steadiness
 from sgen_ray.models.autoencoder import TinyAutoencoder
+from sgen_ray.models.decoding import TorchDecoder
 from sgen_ray.models.dit import PlannerDiT, RendererDiT
-from sgen_ray.models.inference import TorchDecoder, TorchPlanner, TorchRenderer
+from sgen_ray.models.inference import TorchPlanner, TorchRenderer
 from sgen_ray.models.motion import apparent_motion
 from sgen_ray.models.semantic import PreviewDecoder, SemanticCompressor
 from sgen_ray.models.text import tiny_text_encoder, word_tokenizer

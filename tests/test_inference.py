@@ -16,9 +16,10 @@ from sgen_ray.errors import Cancelled, ModelError, PlanError, RequestError
 from sgen_ray.models import choosing, inference
 from sgen_ray.models.autoencoder import TinyAutoencoder
 from sgen_ray.models.conditioning import Conditioning
+from sgen_ray.models.decoding import TorchDecoder
 from sgen_ray.models.dit import PlannerDiT
 from sgen_ray.models.factory import FolderFactory, load_factory
-from sgen_ray.models.inference import TorchDecoder, shot_steps
+from sgen_ray.models.inference import shot_steps
 from sgen_ray.models.planning import plan_segments
 from sgen_ray.request import make_request
 from sgen_ray.shapes import Grid
@@ -204,7 +205,7 @@ def test_half_precision_is_near_and_holds_exactly(factory: FolderFactory, plan: 
 def test_steps_are_told_and_may_stop_the_work(factory: FolderFactory, plan: Plan) -> None:
     told: list[tuple[int, int]] = []
     factory.renderer().render(plan, Window(0, 0, 8), on_step=lambda done, total: told.append((done, total)))
-    assert told == [(1, 2), (2, 2)]
+    assert told == [(step, 4) for step in range(1, 5)]  # the second of two is made of three
 
     def stop(done: int, total: int) -> None:
         raise Cancelled
@@ -213,8 +214,10 @@ def test_steps_are_told_and_may_stop_the_work(factory: FolderFactory, plan: Plan
         factory.planner().plan(order(factory), stop)
 
 
-def test_segments_decode_to_the_whole_film(factory: FolderFactory, plan: Plan) -> None:
+@pytest.mark.parametrize("calm_below", [0.0, 0.1])
+def test_segments_decode_to_the_whole_film(factory: FolderFactory, plan: Plan, calm_below: float) -> None:
     decoder = factory.decoder()
+    decoder.autoencoder.register_to_config(calm_below=calm_below)
     latents = factory.renderer().render(plan, Window(0, 0, plan.latent_frames))
     whole = decoder.decode(Segment(0, 0, 14, 0, latents, 0, plan.frames))
     assert whole.shape == (56, 32, 64, 3) and whole.dtype == np.uint8

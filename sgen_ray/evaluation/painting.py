@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sgen_ray.models.decoding import TorchDecoder
 from sgen_ray.models.factory import FolderFactory
-from sgen_ray.models.inference import TorchDecoder, TorchPlanner, TorchRenderer
+from sgen_ray.models.inference import TorchPlanner, TorchRenderer
 from sgen_ray.models.text import encode_text
 from sgen_ray.request import make_request
 from sgen_ray.stitching import Blend

@@ -95,9 +95,12 @@ class TinyAutoencoder(ModelMixin, ConfigMixin):
         channels: tuple[int, int, int] = (96, 20, 64),
         detail: int = 1,
         finish_channels: int = 40,
+        calm_below: float = 0.0,
     ) -> None:
         """channels: of the latents' features, of what is carried over from them, and of the mending network, whose
-        features the last one draws from. detail: see `shapes.Grid`; finish_channels: of the network that draws it."""
+        features the last one draws from. detail: see `shapes.Grid`; finish_channels: of the network that draws it.
+        calm_below: how far frames may differ, of a range of 1, to be taken for the same where a film is shown (see
+        `calming`); 0: none are."""
         super().__init__()
         if spatial_compression != 8 * detail:
             raise ValueError("TinyAutoencoder decodes at spatial_compression 8 times its detail")

@@ -18,7 +18,8 @@ from sgen_ray.shapes import Grid
 from sgen_ray.types import Seen
 
 if TYPE_CHECKING:
-    from sgen_ray.models.inference import TorchDecoder, TorchPlanner, TorchRenderer
+    from sgen_ray.models.decoding import TorchDecoder
+    from sgen_ray.models.inference import TorchPlanner, TorchRenderer
 
 WEIGHTS = Path(__file__).parent.parent / "weights"
 
@@ -43,7 +44,7 @@ class FolderFactory:
 
     @property
     def halo(self) -> tuple[int, int]:
-        return (2, 3)
+        return (3, 4)
 
     @property
     def max_seconds(self) -> float:
@@ -91,7 +92,7 @@ class FolderFactory:
         return TorchRenderer(self.grid, load("renderer", dtype), load("autoencoder").sigma_data)
 
     def decoder(self, device: str = "cpu", threads: int = 1) -> TorchDecoder:
-        from sgen_ray.models.inference import TorchDecoder
+        from sgen_ray.models.decoding import TorchDecoder
 
         load, dtype = self._loader(device, threads)
         return TorchDecoder(self.grid, load("autoencoder", dtype))

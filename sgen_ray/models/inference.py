@@ -1,4 +1,4 @@
-"""A model folder's parts behind the engine's protocols: plan, render, decode, one film, one window, one run at a time.
+"""A model folder's networks behind the engine's protocols: plan one film, render one window at a time.
 
 Nothing is kept between calls. One window a forward, noise by absolute frame: the same window comes out of any renderer.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,17 +17,17 @@ from torch import Tensor, nn
 from sgen_ray.diffusion.flow import Flow, sample
 from sgen_ray.diffusion.noise import CHOICE, LATENTS, SEMANTIC, frame_noise
 from sgen_ray.errors import PlanError, RequestError
-from sgen_ray.models.autoencoder import TinyAutoencoder
 from sgen_ray.models.base import device_of
 from sgen_ray.models.choosing import DRAFT_STEPS, LONGEST, chosen
 from sgen_ray.models.conditioning import Conditioning
+from sgen_ray.models.decoding import to_pixels
 from sgen_ray.models.dit import VideoDiT
 from sgen_ray.models.guidance import SettledFlow, guided, plan_guided
 from sgen_ray.models.planning import plan_segments, preview, shot_clock
 from sgen_ray.models.semantic import SemanticCompressor
 from sgen_ray.protocols import OnStep
 from sgen_ray.shapes import Grid
-from sgen_ray.types import Latents, Plan, Segment, Tokens, VideoRequest, Window
+from sgen_ray.types import Latents, Plan, Tokens, VideoRequest, Window
 
 PARTS = 3
 """A film too long to plan at once is planned in stretches; a third of each is held from the one before."""
@@ -165,6 +164,7 @@ class TorchRenderer:
             self.network.config.sampling_shift,
             held=(mask.to(self.device), _clip(values, self.device)),
             on_step=on_step,
+            finish=self.network.config.sampling_finish,
         )
         out = x[0].float().cpu().numpy()
         for frame, latent in inside.items():
@@ -196,30 +196,6 @@ class TorchRenderer:
         )  # fmt: skip
 
 
-class TorchDecoder:
-    """Latents of one run to pixels: `protocols.Decoder`."""
-
-    def __init__(self, grid: Grid, autoencoder: TinyAutoencoder) -> None:
-        self.grid, self.autoencoder, self.device = grid, autoencoder, device_of(autoencoder)
-
-    @property
-    def halo(self) -> tuple[int, int]:
-        return self.autoencoder.halo
-
-    @torch.no_grad()
-    def decode(self, segment: Segment) -> NDArray[np.uint8]:
-        latents = torch.from_numpy(np.array(segment.latents))[None].to(self.device, self.autoencoder.dtype)
-        start, stop, *cuts = (x - segment.latent_start for x in (segment.start, segment.stop, *segment.cuts))
-        shots = [
-            self.autoencoder.decode(latents[:, :, begin:end], max(start, begin) - begin, min(stop, end) - begin)
-            for begin, end in pairwise([0, *cuts, latents.shape[2]])
-            if begin < stop and start < end
-        ]
-        frames = torch.cat(shots, 2)[0].transpose(0, 1)
-        first = segment.start * self.grid.temporal_compression
-        return to_pixels(frames[segment.frame_start - first : segment.frame_stop - first])
-
-
 def _clip(x: NDArray[np.float32], device: torch.device) -> Tensor:
     """[T, C, H, W] to [1, C, T, H, W] on the device."""
     return torch.from_numpy(x).transpose(0, 1)[None].to(device)
@@ -228,11 +204,6 @@ def _clip(x: NDArray[np.float32], device: torch.device) -> Tensor:
 def _part(on_step: OnStep | None, begin: int, total: int) -> OnStep | None:
     """Steps that follow on `begin` others, told as steps of the whole."""
     return on_step and (lambda done, _: on_step(begin + done, total))
-
-
-def to_pixels(frames: Tensor) -> NDArray[np.uint8]:
-    """[T, 3, H, W] in -1..1 to uint8 [T, H, W, 3]."""
-    return ((frames.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
 
 
 def shot_steps(seconds: list[float], grid: Grid, steps: int) -> list[int]:

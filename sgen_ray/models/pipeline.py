@@ -20,9 +20,10 @@ from diffusers.utils import BaseOutput
 from PIL import Image
 
 from sgen_ray.models.autoencoder import TinyAutoencoder
+from sgen_ray.models.decoding import TorchDecoder
 from sgen_ray.models.dit import PlannerDiT, RendererDiT
 from sgen_ray.models.factory import load_factory
-from sgen_ray.models.inference import TorchDecoder, TorchPlanner, TorchRenderer
+from sgen_ray.models.inference import TorchPlanner, TorchRenderer
 from sgen_ray.models.semantic import PreviewDecoder, SemanticCompressor, SemanticEncoder
 from sgen_ray.request import make_request
 from sgen_ray.shapes import Grid
@@ -122,6 +123,7 @@ class SemanticGenPipeline(DiffusionPipeline):
             with self.progress_bar(total=num_inference_steps) as bar:
 
                 def on_step(done: int, total: int, bar: Any = bar) -> None:
+                    bar.total = total  # the last step may be several
                     bar.update()
                     if callback_on_step_end is not None:
                         callback_on_step_end(self, done - 1, 1 - done / total, {})

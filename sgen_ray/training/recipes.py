@@ -117,15 +117,17 @@ def nano() -> Recipe:
         },
         compressor={"feature_channels": 64, "semantic_channels": 8, "hidden": 96},
         preview={"semantic_channels": 8, "width": 20},
-        autoencoder=_autoencoder(grid, channels=(96, 20, 64)),
+        autoencoder=_autoencoder(grid, channels=(96, 20, 64)) | {"calm_below": 0.015},
         renderer=_renderer(grid, heads=4, head=48, layers=8, ffn=512, text=96, refiner=48)
         | {
             "patch_stride": (1, 1),
             "sampling_temperature": 1.0,
             "sampling_shift": 6.0,
+            "sampling_finish": 3,
             "plan_guidance": 4.0,
             "change_guidance": 2.5,
             "plan_guidance_power": 4.0,
+            "plan_guidance_above": 0.7,
         },
         planner=_planner(grid, heads=4, head=32, layers=5, ffn=224, text=96),
         schedules={
