@@ -123,7 +123,6 @@ def nano() -> Recipe:
             "patch_stride": (1, 1),
             "sampling_temperature": 1.0,
             "sampling_shift": 6.0,
-            "sampling_finish": 3,
             "plan_guidance": 4.0,
             "change_guidance": 2.5,
             "plan_guidance_power": 4.0,
@@ -221,7 +220,7 @@ def _renderer(grid: Grid, heads: int, head: int, layers: int, ffn: int, text: in
         "patch_size": (1, 2, 2), "freq_dim": 64, "semantic_channels": grid.semantic_channels,
         "semantic_stride": grid.semantic_stride, "attention_span": grid.attention_span,
         "spatial_embedding": True, "refiner_channels": refiner, "aligned_plan": True,
-        "sampling_shift": 8.0, "null_tokens": 1,
+        "sampling_shift": 8.0, "sampling_finish": 3, "null_tokens": 1,
     }  # fmt: skip
 
 
