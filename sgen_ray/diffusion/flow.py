@@ -73,7 +73,7 @@ class Flow(nn.Module):
 
     def clean(self, x: Tensor) -> Tensor:
         """Known frames [B, C, T, ...] scaled as the network sees frames that are held (t = 0)."""
-        return x if self.sigma_data is None else x / self.sigma_data.reshape(1, -1, *([1] * (x.ndim - 2))).to(x)
+        return x if self.sigma_data is None else x / self.sigma(x).to(x)
 
     def velocity(self, network: Network, x: Tensor, t: Tensor) -> Tensor:
         """v at x [B, C, T, ...] and per-frame time t [B, T], in float32."""
@@ -104,8 +104,7 @@ class Flow(nn.Module):
             changed = 0.5 * (wrong.diff(dim=2) * free) ** 2
             error = error + change * torch.cat((torch.zeros_like(error[:, :, :1]), changed), 2)
         if self.sigma_data is not None:
-            channels = self.sigma_data / self.sigma_data.mean()
-            error = error * channels.reshape(1, -1, *([1] * (error.ndim - 2)))
+            error = error * (self.sigma(error) / self.sigma_data.mean())
         if weight is not None:
             error = error * weight.unsqueeze(1)
         return error.transpose(1, 2).flatten(2).mean(2) * (t > 0)

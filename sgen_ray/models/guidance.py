@@ -3,13 +3,13 @@ Salimans, arXiv 2207.12598), and, while a plan is nearly noise, to what its shot
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from sgen_ray.diffusion.flow import Flow, Network, per_frame
+from sgen_ray.diffusion.flow import Flow, Network, per_frame, sample
 from sgen_ray.models.conditioning import Conditioning
 from sgen_ray.models.dit import VideoDiT
 
@@ -28,6 +28,18 @@ class Push:
     scale: float
     power: float = 0.0
     above: float = 0.0
+
+
+def painted(
+    flow: Flow, network: VideoDiT, c: Conditioning, noise: Tensor, steps: int,
+    held: tuple[Tensor, Tensor] | None = None, on_step: Callable[[int, int], None] | None = None,
+) -> Tensor:  # fmt: skip
+    """What a renderer makes of noise [B, C, T, H, W] by its own settings; the rest as in `sample`."""
+    config = network.config
+    return sample(
+        flow, plan_guided(network, c), config.sampling_temperature * noise, steps, config.sampling_shift, held, on_step,
+        config.sampling_finish,
+    )  # fmt: skip
 
 
 def plan_guided(network: VideoDiT, c: Conditioning) -> Network:

@@ -22,7 +22,7 @@ from sgen_ray.models.choosing import DRAFT_STEPS, LONGEST, chosen
 from sgen_ray.models.conditioning import Conditioning
 from sgen_ray.models.decoding import to_pixels
 from sgen_ray.models.dit import VideoDiT
-from sgen_ray.models.guidance import SettledFlow, guided, plan_guided
+from sgen_ray.models.guidance import SettledFlow, guided, painted
 from sgen_ray.models.planning import plan_segments, preview, shot_clock
 from sgen_ray.models.semantic import SemanticCompressor
 from sgen_ray.protocols import OnStep
@@ -156,16 +156,8 @@ class TorchRenderer:
         for frame, latent in inside.items():
             mask[frame], values[frame] = True, latent
         c = self.conditioning(plan, window, outside)
-        x = sample(
-            self.flow,
-            plan_guided(self.network, c),
-            self.network.config.sampling_temperature * _clip(noise, self.device),
-            plan.request.steps,
-            self.network.config.sampling_shift,
-            held=(mask.to(self.device), _clip(values, self.device)),
-            on_step=on_step,
-            finish=self.network.config.sampling_finish,
-        )
+        known = mask.to(self.device), _clip(values, self.device)
+        x = painted(self.flow, self.network, c, _clip(noise, self.device), plan.request.steps, known, on_step)
         out = x[0].float().cpu().numpy()
         for frame, latent in inside.items():
             out[:, frame] = latent

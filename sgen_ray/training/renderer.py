@@ -8,10 +8,10 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from sgen_ray.diffusion.flow import Flow, Network, sample, times
+from sgen_ray.diffusion.flow import Flow, Network, times
 from sgen_ray.models.conditioning import Conditioning
 from sgen_ray.models.dit import RendererDiT
-from sgen_ray.models.guidance import plan_guided
+from sgen_ray.models.guidance import painted
 from sgen_ray.models.parts import load_part, save_part
 from sgen_ray.models.semantic import SemanticCompressor, kl_divergence
 from sgen_ray.models.text import encode_text
@@ -207,13 +207,8 @@ class RendererStage(Drawing):
         plan, _ = self._plan(items, generator, False)
         noise = torch.randn(items["latents"].shape, generator=generator).to(self.device)
         rows = []
-        c, config = self.conditioning(items, plan, 0), self.network.config
-        noise = config.sampling_temperature * noise
-        painted = sample(
-            self.flow, plan_guided(self.network, c), noise, VideoRequest.steps, config.sampling_shift,
-            finish=config.sampling_finish,
-        )  # fmt: skip
-        for truth, ours in zip(items["latents"], painted, strict=True):
+        made = painted(self.flow, self.network, self.conditioning(items, plan, 0), noise, VideoRequest.steps)
+        for truth, ours in zip(items["latents"], made, strict=True):
             for latents in (truth, ours):
                 rows.append(self.autoencoder.decode_coarse(latents[None])[0, :, 2::6].clamp(-1, 1))
         save_rows(path, rows)
