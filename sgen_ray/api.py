@@ -21,13 +21,14 @@ from sgen_ray.engine.config import EngineConfig
 from sgen_ray.engine.events import JobRecorded, OnEvent
 from sgen_ray.engine.generate import generate_film, make_plan, preview_plan
 from sgen_ray.engine.runtime import Runtime
+from sgen_ray.filling import fill
 from sgen_ray.jobs.jobs import Jobs
 from sgen_ray.jobs.owner import this_owner
 from sgen_ray.jobs.plan_file import write_plan
 from sgen_ray.jobs.records import Job
 from sgen_ray.orders import Order, edit_order, extend_order, place_order, reopen, seen
 from sgen_ray.paths import default_database, default_store, space_for, writable_file, writable_folder, writable_store
-from sgen_ray.recorded import fill, open_jobs, record
+from sgen_ray.recorded import open_jobs, record
 from sgen_ray.types import Plan, Video
 
 __all__ = ["Order", "edit", "edit_order", "extend", "extend_order", "fill_order", "generate", "place_order", "plan",

@@ -14,13 +14,14 @@ from sgen_ray.engine.config import EngineConfig
 from sgen_ray.engine.events import Event, JobRecorded, OnEvent
 from sgen_ray.engine.warm import Workshop
 from sgen_ray.errors import SgenError
+from sgen_ray.filling import fail, fill
 from sgen_ray.jobs.jobs import Jobs
 from sgen_ray.jobs.owner import this_owner
 from sgen_ray.jobs.presence import Presence
 from sgen_ray.jobs.records import Job
 from sgen_ray.jobs.states import JobState
 from sgen_ray.paths import space_for, writable_file
-from sgen_ray.recorded import engine_of, fail, fill, order_of
+from sgen_ray.recorded import engine_of, order_of
 from sgen_ray.telemetry.film import count_end, error_kind
 
 POLL = 1.0

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from service import listening as serving
 from toy_model import ToyFactory
 
-from sgen_ray import recorded
+from sgen_ray import filling
 from sgen_ray.engine.config import EngineConfig
 from sgen_ray.jobs.artifacts import Artifacts
 from sgen_ray.jobs.jobs import Jobs
@@ -33,7 +33,7 @@ def film(folder: Path, jobs: Jobs, request: VideoRequest | None = None, pause: f
     assert job is not None
     output = folder / f"{job.id}.mp4"
     order = Order(job.request, factory)
-    recorded.fill(jobs, job, order, output, store=str(folder), engine=LOCAL)
+    filling.fill(jobs, job, order, output, store=str(folder), engine=LOCAL)
     job = jobs.get(job.id)
     if kept and job.film and output.exists():
         Artifacts(folder).put_file("video", job.film, output)

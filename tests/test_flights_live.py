@@ -11,7 +11,7 @@ import pytest
 import toy_model
 from toy_model import ToyFactory
 
-from sgen_ray import recorded
+from sgen_ray import filling, recorded
 from sgen_ray.engine.config import EngineConfig
 from sgen_ray.engine.generate import generate_film
 from sgen_ray.jobs.artifacts import Artifacts
@@ -25,7 +25,7 @@ DRIVER = """
 import sys
 from pathlib import Path
 import toy_model
-from sgen_ray import recorded
+from sgen_ray import filling, recorded
 from sgen_ray.engine.config import EngineConfig
 from sgen_ray.engine.events import WindowFinished
 from sgen_ray.jobs.jobs import Jobs
@@ -38,7 +38,7 @@ order, output = Order(toy_model.request(), factory), Path(f"{name}.mp4")
 tell = lambda event: print("window", flush=True) if isinstance(event, WindowFinished) else None
 with Jobs("sqlite:///store/jobs.db", "store") as jobs:
     job = recorded.record(jobs, order, output, engine=engine, owner=name)
-    video = recorded.fill(jobs, job, order, output, store="store", engine=engine, on_event=tell)
+    video = filling.fill(jobs, job, order, output, store="store", engine=engine, on_event=tell)
 """
 
 
@@ -95,7 +95,7 @@ def test_a_collection_takes_nothing_from_a_film_that_is_made(tmp_path: Path) -> 
         sweeper = threading.Thread(target=sweep)
         sweeper.start()
         try:
-            video = recorded.fill(jobs, job, order, output, store=store, engine=engine)
+            video = filling.fill(jobs, job, order, output, store=store, engine=engine)
         finally:
             over.set()
             sweeper.join()

@@ -6,7 +6,7 @@ import pytest
 import toy_model
 from toy_model import ToyFactory
 
-from sgen_ray import recorded
+from sgen_ray import filling
 from sgen_ray.client.schema import Event
 from sgen_ray.engine import events as e
 from sgen_ray.engine.config import EngineConfig
@@ -31,7 +31,7 @@ def made(jobs: Jobs, folder: Path, pause: float = 0.0, **options: object) -> tup
     jobs.submit(order.request, model="toy-1", **options)  # type: ignore[arg-type]
     job = jobs.claim("worker")
     assert job is not None
-    return job, recorded.fill(jobs, job, order, folder / "film.mp4", store=str(folder), engine=LOCAL)
+    return job, filling.fill(jobs, job, order, folder / "film.mp4", store=str(folder), engine=LOCAL)
 
 
 def test_a_film_tells_all_that_lasts_in_order(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ import yaml
 from service import FILM, ended, toy_place
 from toy_model import ToyFactory, request
 
-from sgen_ray import recorded
+from sgen_ray import filling
 from sgen_ray.engine.config import EngineConfig
 from sgen_ray.jobs.jobs import Jobs
 from sgen_ray.orders import Order
@@ -245,7 +245,7 @@ def test_what_ray_counts_gets_the_same_names(
         ):
             job = jobs.submit(request(), owner="a worker")
             order = Order(job.request, ToyFactory(in_process=False))  # type: ignore[arg-type]
-            recorded.fill(jobs, job, order, tmp_path / "film.mp4", store=str(tmp_path / "store"), engine=engine)
+            filling.fill(jobs, job, order, tmp_path / "film.mp4", store=str(tmp_path / "store"), engine=engine)
             wait_for(lambda: sum(data(client, 'sgen_windows_total{job="sgen-nodes", how="rendered"}')) >= WINDOWS)
             assert data(client, 'sgen_queue_seconds_count{job="sgen-nodes"}')
             assert data(client, 'sgen_webhook_deliveries_total{job="sgen-nodes"} < 0.001')  # begun with as good as 0

@@ -26,7 +26,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from service import ENGINE, FILM, Place, ended, toy_place
 from toy_model import ToyFactory, request
 
-from sgen_ray import recorded
+from sgen_ray import filling
 from sgen_ray.engine.events import CallFinished
 from sgen_ray.errors import Cancelled, EngineError
 from sgen_ray.jobs.announce import EVENTS
@@ -99,7 +99,7 @@ def make(jobs: Jobs, folder: Path, factory: ToyFactory | None = None, job: Job |
     asked = request()
     job = job or jobs.submit(asked, owner="a worker", **values)
     order = Order(job.request, factory or ToyFactory())  # type: ignore[arg-type]
-    return recorded.fill(jobs, job, order, folder / "film.mp4", store=str(folder), engine=ENGINE)
+    return filling.fill(jobs, job, order, folder / "film.mp4", store=str(folder), engine=ENGINE)
 
 
 def counted() -> dict[str, float]:
@@ -228,7 +228,7 @@ def test_a_films_error_is_in_its_span(
 
     job = jobs.submit(request(), owner="a worker")
     with pytest.raises(Cancelled):
-        recorded.fill(
+        filling.fill(
             jobs, job, Order(job.request, ToyFactory()), tmp_path / "film.mp4",  # type: ignore[arg-type]
             store=str(tmp_path), engine=ENGINE, on_event=stop,
         )  # fmt: skip
@@ -375,7 +375,7 @@ FILM = """
 import sys
 from pathlib import Path
 from toy_model import ToyFactory, request
-from sgen_ray import recorded
+from sgen_ray import filling
 from sgen_ray.engine.config import EngineConfig
 from sgen_ray.jobs.jobs import Jobs
 from sgen_ray.orders import Order
@@ -387,7 +387,7 @@ logs.set_up("json")
 with Jobs(f"sqlite:///{folder}/jobs.db", str(folder)) as jobs:
     job = jobs.submit(request(), owner="a worker", engine={"traceparent": sys.argv[2]})
     engine = EngineConfig(in_process=True, renderers=2, window=8, overlap=4, segment=4)
-    recorded.fill(jobs, job, Order(job.request, ToyFactory()), folder / "film.mp4", store=str(folder), engine=engine)
+    filling.fill(jobs, job, Order(job.request, ToyFactory()), folder / "film.mp4", store=str(folder), engine=engine)
 print(*(name for name in sys.modules if name.startswith(("opentelemetry.sdk", "opentelemetry.exporter"))))
 """
 

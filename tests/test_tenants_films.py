@@ -8,7 +8,7 @@ import pytest
 import toy_model
 from toy_model import ToyFactory
 
-from sgen_ray import recorded
+from sgen_ray import filling
 from sgen_ray.engine.config import EngineConfig
 from sgen_ray.engine.events import Event, FilmStarted, WindowFinished
 from sgen_ray.jobs.database import database_url
@@ -32,7 +32,7 @@ def film(jobs: Jobs, tenant: str, folder: Path, seen: list[EngineConfig] | None 
     job = jobs.submit(request, tenant=tenant, owner="a test")
     order = Order(request, ToyFactory())
     output = folder / f"{job.id}.mp4"
-    video = recorded.fill(jobs, job, order, output, store=jobs.store_of(tenant), engine=ENGINE, **options)  # type: ignore[arg-type]
+    video = filling.fill(jobs, job, order, output, store=jobs.store_of(tenant), engine=ENGINE, **options)  # type: ignore[arg-type]
     assert video is not None
     return video
 
@@ -70,13 +70,13 @@ def test_who_uses_the_common_store_gets_what_others_made_there(jobs: Jobs, tmp_p
 
 def test_the_engine_is_told_whose_film_it_is(jobs: Jobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[EngineConfig] = []
-    make = recorded.generate_film
+    make = filling.generate_film
 
     def generate_film(*arguments: object, engine: EngineConfig, **options: object) -> Video:
         seen.append(engine)
         return make(*arguments, engine=engine, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(recorded, "generate_film", generate_film)
+    monkeypatch.setattr(filling, "generate_film", generate_film)
     jobs.set_tenant("a", share=2.5)
     started: list[Event] = []
     for tenant in ("a", "local"):

@@ -138,7 +138,7 @@ def film_in_store(
     records: Jobs, order: Order, key: str | None, store: str, engine: EngineConfig, on_event: OnEvent
 ) -> Made:
     """Makes the film as a job, or goes on with the job of this key, and puts it into the store."""
-    from sgen_ray import recorded
+    from sgen_ray import filling
     from sgen_ray.cli.kube_lines import Made
     from sgen_ray.cli.show import video_facts
     from sgen_ray.engine.events import JobRecorded
@@ -152,7 +152,7 @@ def film_in_store(
         on_event(JobRecorded(job.id))
         video: Video | None = None
         if mine:  # a job without an output keeps its film in the store
-            video = recorded.fill(records, job, order, output, store=store, engine=engine, on_event=on_event)
+            video = filling.fill(records, job, order, output, store=store, engine=engine, on_event=on_event)
             job = records.get(job.id)
         assert job.film is not None
         data = artifacts.get("video", job.film)

@@ -6,7 +6,7 @@ Whatever is finished is in the store, so any run may be cut off anywhere, and th
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sgen_ray.engine.config import EngineConfig
-from sgen_ray.engine.crew import Crew, Task
 from sgen_ray.engine.events import (
     FilmFinished,
     FilmNamed,
@@ -24,19 +23,16 @@ from sgen_ray.engine.events import (
     Looked,
     OnEvent,
     PlanNamed,
-    SegmentEncoded,
-    WindowFinished,
 )
 from sgen_ray.engine.film import Film, Todo, cut, join, lay_out, manifest, to_do
+from sgen_ray.engine.paint import paint, published
 from sgen_ray.engine.runtime import Runtime
-from sgen_ray.engine.stored import stored_segment
 from sgen_ray.engine.studio import Studio, opened
 from sgen_ray.engine.watch import Watch
 from sgen_ray.jobs.artifacts import Artifacts
-from sgen_ray.media.live import LivePlaylist
 from sgen_ray.paths import space_for, writable_file
 from sgen_ray.protocols import ModelFactory
-from sgen_ray.types import Latents, Plan, Tokens, Video, VideoRequest, Window
+from sgen_ray.types import Latents, Plan, Tokens, Video, VideoRequest
 
 WAIT = 0.5
 """Seconds between two looks at windows that other jobs make."""
@@ -115,14 +111,14 @@ def generate_film(
                 reused=reused,
             )
         )
-        with _published(film, todo, studio.artifacts, live) as ready:
+        with published(film, todo, studio.artifacts, live) as ready:
             rendered = 0
             left = todo
             while left.segments:
                 now = left if flights is None else _ours(film, left, flights)
                 if now.render or now.segments:
                     renderers = renderers or studio.renderers(max(len(todo.render), len(todo.segments)))
-                    _paint(film, now, studio, renderers, ready)
+                    paint(film, now, studio, renderers, ready)
                     rendered += len(now.render)
                 else:
                     watch.tell(Looked())
@@ -193,80 +189,6 @@ def _ours(film: Film, todo: Todo, flights: Flights) -> Todo:
     """What of it is ours to do now: not what waits for windows that another job makes."""
     names = {f"window:{film.window_names[window.index]}": window.index for window in todo.render}
     return todo.of(film, frozenset(names[name] for name in flights.take_off(names)))
-
-
-@contextmanager
-def _published(film: Film, todo: Todo, artifacts: Artifacts, folder: Path | None) -> Iterator[Callable[[int], None]]:
-    """What to call with each segment that is stored; without a folder that does nothing."""
-    if folder is None:
-        yield lambda segment: None
-        return
-    request = film.plan.request
-    playlist = LivePlaylist(
-        folder, request.fps, request.frames,
-        lambda segment: stored_segment(artifacts, film.parts[segment].fingerprint, segment),
-    )  # fmt: skip
-    try:
-        for part in film.parts:
-            if part.index not in todo.segments:
-                playlist.ready(part.index)
-        yield playlist.ready
-    finally:
-        playlist.close()
-
-
-def _paint(film: Film, todo: Todo, studio: Studio, renderers: Crew, ready: Callable[[int], None]) -> None:
-    """Everything that the store lacks: windows and segments, each as soon as the windows that it needs are there."""
-    joined: list[tuple[Window, str]] = []
-    stitcher = studio.stitcher(film.blend, joined)
-    watch, names = studio.watch, film.window_names
-    plan, store = studio.runtime.share(film.plan), studio.artifacts.uri
-    stitcher.submit(*(Task("add", window.index, (window, names[window.index], None)) for window in todo.add))
-    waiting = {index: set(others) for index, others in todo.waits.items()}
-
-    def submit_ready() -> None:
-        for index in [index for index, others in waiting.items() if not others]:
-            del waiting[index]
-            known = film.known(index)
-            work = (store, plan, film.windows[index], names[index], known)
-            renderers.submit(Task("render", index, work, priority=1))
-
-    submit_ready()
-    rendered, encoded = 0, len(film.parts) - len(todo.segments)
-
-    for done in studio.finished():
-        index = done.task.index
-        match done.task.method:
-            case "render":
-                watch.did("render", done.result, index, done.worker)
-                watch.tell(WindowFinished(index, done.worker, done.result))
-                stored = (film.windows[index], names[index])
-                stitcher.submit(Task("add", index, (*stored, done.payload), again=(*stored, None)))
-                for others in waiting.values():
-                    others.discard(index)
-                submit_ready()
-                rendered += 1
-                if rendered == len(todo.render):
-                    watch.finished("render")
-            case "add":
-                joined.append((film.windows[index], names[index]))
-                for place, segment in enumerate(done.result):
-                    if segment not in todo.segments:
-                        continue
-                    made = (film.encoding, film.parts[segment].fingerprint)
-                    # The latents may go with their machine; then they are blended again.
-                    again = (store, film.reblend(segment), segment, *made)
-                    renderers.submit(Task("decode", segment, (store, done.payload, place, *made), again=again))
-            case "decode":
-                decoding, encoding = done.result
-                watch.did("decode", decoding, index, done.worker, ago=encoding)
-                watch.did("encode", encoding, index, done.worker)
-                encoded += 1
-                ready(index)
-                watch.tell(SegmentEncoded(index, encoded, len(film.parts)))
-    if todo.segments:
-        watch.finished("decode")
-        watch.finished("encode")
 
 
 @contextmanager

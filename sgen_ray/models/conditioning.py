@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 
@@ -30,3 +31,20 @@ class Conditioning:
     anchor_times: Tensor | None = None
     anchor_shot: Tensor | None = None
     shot_clock: Tensor | None = None
+
+    def readable(self, frames: list[int], stride: int) -> list[Tensor] | None:
+        """Which text tokens, of all shots side by side, the frames of each stream may look at: bool [B, F, K L] each;
+        None: all see all. `frames`: how many each stream has, latents (and anchors) first, then the plan's steps, one
+        to `stride` latent frames."""
+        if self.text_mask is None and self.shot is None:
+            return None
+        batch, shots, length, _ = self.text.shape
+        valid = self.text.new_ones(batch, shots, length, dtype=torch.bool) if self.text_mask is None else self.text_mask
+        if self.shot is None:
+            return [valid.flatten(1).unsqueeze(1).expand(-1, count, -1) for count in frames]
+        latents = self.shot if self.anchor_shot is None else torch.cat((self.shot, self.anchor_shot), 1)
+        masks = []
+        for shot in (latents, self.shot[:, ::stride])[: len(frames)]:
+            same = shot.unsqueeze(-1) == torch.arange(shots, device=shot.device)
+            masks.append((same.unsqueeze(-1) & valid.unsqueeze(1)).flatten(2))
+        return masks

@@ -179,7 +179,8 @@ class VideoDiT(ModelMixin, ConfigMixin):
                 above = self._under(self.plan_projection(semantic), grid, frames, cells)
                 streams[0] = torch.cat((streams[0][:, :frames] + above, streams[0][:, frames:]), 1)
         embedded = [self.condition_embedder.time(level, x.dtype) for level in levels]
-        text = self._text(c, [s.shape[1] for s in streams])
+        words = self.condition_embedder.text(c.text.to(self.dtype)).flatten(1, 2)
+        text = Text(words, c.readable([s.shape[1] for s in streams], config.semantic_stride))
         layouts = [
             runs(c.first, frames, config.attention_span or frames, config.semantic_stride, shifted)
             if config.attention_span
@@ -219,26 +220,6 @@ class VideoDiT(ModelMixin, ConfigMixin):
             return where.new_zeros(1, 1, dim)
         parts = [get_timestep_embedding(where[0, :, axis], dim // 2, max_period=64) for axis in (1, 2)]
         return torch.cat(parts, -1).unsqueeze(0)
-
-    def _text(self, c: Conditioning, frames: list[int]) -> Text:
-        """Text tokens of all shots side by side, and which of them each frame of each stream may look at."""
-        batch, shots, length, _ = c.text.shape
-        tokens = self.condition_embedder.text(c.text.to(self.dtype)).flatten(1, 2)
-        if c.text_mask is None and c.shot is None:
-            return Text(tokens)
-        valid = c.text_mask if c.text_mask is not None else c.text.new_ones(batch, shots, length, dtype=torch.bool)
-        masks = []
-        for stream, count in enumerate(frames):
-            if c.shot is None:
-                masks.append(valid.flatten(1).unsqueeze(1).expand(-1, count, -1))
-                continue
-            stride = self.config.semantic_stride if stream == 1 else 1
-            shot = c.shot[:, ::stride]
-            if stream == 0 and c.anchor_shot is not None:
-                shot = torch.cat((shot, c.anchor_shot), 1)
-            same = shot.unsqueeze(-1) == torch.arange(shots, device=shot.device)
-            masks.append((same.unsqueeze(-1) & valid.unsqueeze(1)).flatten(2))
-        return Text(tokens, masks)
 
     def _head(self, tokens: Tensor, time: Tensor, x: Tensor) -> Tensor:
         shift, scale = (self.scale_shift_table.float() + time.float().unsqueeze(2)).to(tokens.dtype).chunk(2, 2)
