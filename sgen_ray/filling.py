@@ -69,12 +69,12 @@ def fill(
             Journal(jobs, job, News(engine.namespace)) as journal,
         ):
             tell = _Teller(keeper, journal, watcher)
-            if job.approve:
+            if job.approve and order.plan is None:
                 make_plan(
                     order.request, order.factory, store=store, held=order.held, first=order.first, engine=engine,
                     on_event=tell, runtime=runtime,
                 )  # fmt: skip
-            else:
+            elif not job.approve:
                 video = generate_film(
                     order.request, order.factory, output, store=store, engine=engine, plan=order.plan,
                     held=order.held, first=order.first, live=live, on_event=tell, runtime=runtime,

@@ -115,6 +115,11 @@ def _held_artifact(order: Order) -> tuple[str, bytes]:
 
 
 def order_of(job: Job, store: str) -> Order:
+    """What the job is to make, ready to be made: as `ordered`, with its picture looked at."""
+    return seen(ordered(job, store))
+
+
+def ordered(job: Job, store: str) -> Order:
     """What the job is to make, from its record and the store of its tenant.
 
     Raises:
@@ -138,7 +143,7 @@ def order_of(job: Job, store: str) -> Order:
     known = arrays_from_bytes(arrays)
     whole = {name: known.pop(name, None) for name in _WHOLE}
     held = {int(step): array for step, array in known.items()}
-    return seen(Order(job.request, factory, plan, (), held, kind=job.kind, parent=job.parent, **whole))
+    return Order(job.request, factory, plan, (), held, kind=job.kind, parent=job.parent, **whole)
 
 
 def again(jobs: Jobs, job: Job, owner: str) -> Job:

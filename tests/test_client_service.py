@@ -140,6 +140,9 @@ def test_an_answer_that_is_lost_doubles_nothing(client: Client, flaky: Flaky, pl
     other = client.videos.create("shot 0", **SMALL)
     flaky.next("/cancel", Cut(0))
     assert client.videos.cancel(other.id).state == "cancelled"
+    flaky.next("/retry", Cut(0), Cut(30))
+    again = client.videos.retry(other.id)
+    assert again.state == "queued" and [job.id for job in jobs.list(limit=2).jobs] == [again.id, other.id]
 
 
 def test_the_same_asynchronously(address: str, place: Place) -> None:

@@ -351,7 +351,7 @@ def test_a_film_is_extended_and_remixed(page: Page, studio: Studio) -> None:
     expect(state(page)).to_have_text("ready")
 
 
-def test_a_film_is_stopped_and_deleted(page: Page, studio: Studio) -> None:
+def test_a_film_is_stopped_made_after_all_and_deleted(page: Page, studio: Studio) -> None:
     with studio.held():
         write(page, ("a horse running in a meadow", 30))
         page.get_by_role("button", name="Make the film").click()
@@ -361,6 +361,12 @@ def test_a_film_is_stopped_and_deleted(page: Page, studio: Studio) -> None:
     expect(state(page)).to_have_text("stopped")
     expect(page.get_by_role("alert").filter(has_text="It was stopped")).to_be_visible()
     video = video_of(page)
+    page.get_by_role("button", name="Try the same again").click()
+    expect(state(page)).to_have_text("ready")
+    again = video_of(page)
+    assert again != video and studio.get(f"videos/{again}")["shots"] == studio.get(f"videos/{video}")["shots"]
+    page.go_back()
+    expect(state(page)).to_have_text("stopped")
     page.get_by_role("button", name="Delete").click()
     page.get_by_role("dialog", name="Delete this film?").get_by_role("button", name="Leave it").click()
     page.get_by_role("button", name="Delete").click()

@@ -228,6 +228,48 @@ def test_a_film_begins_with_a_picture(tmp_path: Path, monkeypatch: pytest.Monkey
     assert plans == {place.factory.see(np.full((8, 8, 3), (90, 200, 20), np.uint8)).latents.tobytes()}
 
 
+def test_the_same_again_has_all_that_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = io.BytesIO()
+    Image.new("RGB", (64, 32), (90, 200, 20)).save(held, "PNG")
+    place = toy_place(tmp_path, monkeypatch)
+    with TestClient(place.app) as client:
+        video = client.post("/v1/videos", data=FILM | {"seed": 7}, files={"input_reference": held.getvalue()}).json()
+        assert "queued" in error(client.post(f"/v1/videos/{video['id']}/retry"), 409)["message"]
+        client.post(f"/v1/videos/{video['id']}/cancel")
+        key = {"Idempotency-Key": "once"}
+        again = client.post(f"/v1/videos/{video['id']}/retry", headers=key).json()
+        assert client.post(f"/v1/videos/{video['id']}/retry", headers=key).json()["id"] == again["id"] != video["id"]
+        assert [again[name] for name in ("seed", "shots", "size")] == [
+            video[name] for name in ("seed", "shots", "size")
+        ]
+        with place.films():
+            assert ended(client, again["id"])["status"] == "completed"
+        error(client.post(f"/v1/videos/{again['id']}/retry"), 409)
+        error(client.post("/v1/videos/job_00000000000000000000/retry"), 404)
+        with Jobs(place.settings.url, place.settings.store) as jobs:
+            first = plan_of_job(jobs.get(again["id"]), place.settings.store).first
+            assert jobs.get(again["id"]).held == jobs.get(video["id"]).held is not None
+        assert np.array_equal(first, place.factory.see(np.full((8, 8, 3), (90, 200, 20), np.uint8)).latents)
+        monkeypatch.setattr(type(place.factory), "fingerprint", lambda self: "toy-2")
+        assert "not the one" in error(client.post(f"/v1/videos/{video['id']}/retry"), 409)["message"]
+
+
+def test_a_plan_that_was_given_up_waits_again_as_it_was(client: TestClient, place: Place) -> None:
+    with place.films():
+        video = client.post("/v1/videos", json=TWO | {"approve": True}).json()["id"]
+        ended(client, video, "awaiting_approval")
+        client.post(f"/v1/videos/{video}/approve", json={"shots": [TWO["shots"][0], {"prompt": "three", "seconds": 4}]})
+        ended(client, video, "awaiting_approval")
+        client.post(f"/v1/videos/{video}/cancel")
+        again = client.post(f"/v1/videos/{video}/retry").json()["id"]
+        assert ended(client, again, "awaiting_approval")["plan_ready"]
+        with Jobs(place.settings.url, place.settings.store) as jobs:
+            plans = [plan_of_job(jobs.get(id), place.settings.store) for id in (again, video)]
+        assert np.array_equal(plans[0].semantic, plans[1].semantic)  # and not planned anew, without what was kept
+        client.post(f"/v1/videos/{again}/approve")
+        assert ended(client, again)["status"] == "completed"
+
+
 def test_a_picture_that_is_none_is_refused(client: TestClient) -> None:
     form = {"prompt": "a"}
     told = error(client.post("/v1/videos", data=form, files={"input_reference": b"GIF89a" + bytes(100)}))

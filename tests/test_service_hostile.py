@@ -50,7 +50,8 @@ IDS = ["..", "..%2f..%2fetc%2fpasswd", "job_%00", "job_'%20OR%201=1--", "%ff%fe"
 
 @pytest.mark.parametrize("video", IDS)
 def test_ids_that_are_none(client: TestClient, video: str) -> None:
-    for method, end in (("GET", ""), ("DELETE", ""), ("POST", "/cancel"), ("POST", "/approve"), ("GET", "/content")):
+    calls = [("GET", ""), ("DELETE", ""), ("GET", "/content")]
+    for method, end in (*calls, *(("POST", end) for end in ("/cancel", "/approve", "/retry"))):
         refused(client.request(method, f"/v1/videos/{video}{end}"), 404, 405)
     refused(client.post(f"/v1/videos/{video}/remix", json={"prompt": "a"}), 404, 405)
 

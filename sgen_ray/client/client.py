@@ -133,6 +133,7 @@ class Videos:
     edit = _blocking(AsyncVideos.edit)
     extend = _blocking(AsyncVideos.extend)
     remix = _blocking(AsyncVideos.remix)
+    retry = _blocking(AsyncVideos.retry)
     character = _blocking(AsyncVideos.character)
     cancel = _blocking(AsyncVideos.cancel)
     delete = _blocking(AsyncVideos.delete)

@@ -158,6 +158,10 @@ class AsyncVideos:
         """The film anew, with another prompt for one shot, counted from 1."""
         return await self._make(f"/{_quoted(id)}/remix", schema.RemixVideo(prompt=prompt, shot=shot), idempotency_key)
 
+    async def retry(self, id: str, *, idempotency_key: str | None = None) -> schema.Video:
+        """The same again where a film failed or was cancelled, with all that it was given."""
+        return await self._make(f"/{_quoted(id)}/retry", None, idempotency_key)
+
     async def character(
         self, name: str, *, picture: Picture | None = None, video: str | None = None
     ) -> schema.Character:
@@ -198,7 +202,7 @@ class AsyncVideos:
         """Seams, drift, timings and timeline of a finished film."""
         return (await self._calls.ask(_Json, "GET", _path(id, "report"))).root
 
-    async def _make(self, place: str, body: BaseModel, key: str | None) -> schema.Video:
+    async def _make(self, place: str, body: BaseModel | None, key: str | None) -> schema.Video:
         headers = {"Idempotency-Key": key or str(uuid.uuid4())}
         return await self._calls.ask(schema.Video, "POST", _VIDEOS + place, body=body, headers=headers)
 

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
-from typing import Annotated, Any, Literal, overload
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Header, Query, Response
 
 from sgen_ray.client import schema
 from sgen_ray.engine.config import EngineConfig
+from sgen_ray.errors import ModelError
 from sgen_ray.jobs.records import Job, JobKind, is_job
 from sgen_ray.jobs.states import JobState
 from sgen_ray.orders import Order, edit_order, extend_order, place_order, plan_of_job, rewritten_order
-from sgen_ray.recorded import change_plan, record
+from sgen_ray.recorded import change_plan, ordered, record
 from sgen_ray.serving.body import Sent, sent
 from sgen_ray.serving.openapi import documented
 from sgen_ray.serving.problems import Problem
 from sgen_ray.serving.service import By, Caller, In, Service
 from sgen_ray.serving.uploads import naming_picture, plan_of_upload, reference
 from sgen_ray.serving.wire import states_of, video_of
-from sgen_ray.types import Plan, Shot
+from sgen_ray.serving.wishes import limits, said, seconds_of, shots_of
+from sgen_ray.types import Plan
 
 router = APIRouter(prefix="/v1/videos", tags=["videos"])
 
@@ -63,8 +64,8 @@ def create(
     )
     with naming_picture("input_reference"):
         order = place_order(
-            _said(body.prompt, service, caller), shots=_shots(body.shots, service, caller),
-            model=service.model(body.model), seconds=_seconds(body.seconds), picture=picture, **_limits(service),
+            said(body.prompt, service, caller), shots=shots_of(body.shots, service, caller),
+            model=service.model(body.model), seconds=seconds_of(body.seconds), picture=picture, **limits(service),
             **wishes,
         )  # fmt: skip
     return _submitted(order, service, caller, response, key, approve=body.approve)
@@ -101,7 +102,7 @@ def edit(
 ) -> schema.Video:
     """A film again with another prompt for one shot; the others keep their pictures."""
     plan, parent = _source(sent.body.video, sent, service, caller)
-    order = edit_order(plan, sent.body.shot, _said(sent.body.prompt, service, caller), **_limits(service))
+    order = edit_order(plan, sent.body.shot, said(sent.body.prompt, service, caller), **limits(service))
     return _submitted(replace(order, parent=parent), service, caller, response, key)
 
 
@@ -115,10 +116,10 @@ def extend(
 ) -> schema.Video:
     """A longer film: what there was stays as it is."""
     plan, parent = _source(sent.body.video, sent, service, caller)
-    seconds = _seconds(sent.body.seconds)
+    seconds = seconds_of(sent.body.seconds)
     if seconds is None or not 0 < seconds <= service.settings.max_seconds:
         raise Problem(400, "seconds is how much longer the film becomes, like 10", param="seconds")
-    order = extend_order(plan, seconds, _said(sent.body.prompt, service, caller), **_limits(service))
+    order = extend_order(plan, seconds, said(sent.body.prompt, service, caller), **limits(service))
     return _submitted(replace(order, parent=parent), service, caller, response, key)
 
 
@@ -143,6 +144,24 @@ def cancel(video_id: str, caller: By, service: In, response: Response) -> schema
     return _told(service.jobs.request_cancel(video_id, tenant=caller.tenant), service, response)
 
 
+@router.post("/{video_id}/retry", **documented())
+def retry(video_id: str, caller: By, service: In, response: Response, key: Key = None) -> schema.Video:
+    """The same again where a video failed or was cancelled: a new one, with all that this was given. What was finished
+    of it is found."""
+    job = service.job(video_id, caller)
+    if job.state not in (JobState.FAILED, JobState.CANCELLED):
+        raise Problem(
+            409, f"the video is {job.state}; only one that failed or was cancelled is tried again", code="conflict"
+        )
+    if job.request.model not in service.settings.offered.values():
+        raise Problem(409, "the model that was to make it is not offered here any more", code="conflict")
+    try:
+        order = ordered(job, service.jobs.store_of(caller.tenant))
+    except ModelError as error:
+        raise Problem(409, str(error), code="conflict") from error
+    return _submitted(order, service, caller, response, key, approve=job.approve)
+
+
 @router.post("/{video_id}/approve", **documented(schema.ApproveVideo, required=False))
 def approve(
     video_id: str,
@@ -159,7 +178,7 @@ def approve(
     if job.state is not JobState.AWAITING_APPROVAL:
         raise Problem(409, f"the video is {job.state} and does not wait for approval", code="conflict")
     plan = plan_of_job(job, service.jobs.store_of(caller.tenant))
-    order = rewritten_order(plan, _shots(sent.body.shots, service, caller), **_limits(service))
+    order = rewritten_order(plan, shots_of(sent.body.shots, service, caller), **limits(service))
     return _told(change_plan(service.jobs, job, order), service, response)
 
 
@@ -174,7 +193,7 @@ def remix(
 ) -> schema.Video:
     """The film with another prompt; its seed, and what it says of other shots, stay."""
     plan = plan_of_job(service.job(video_id, caller), service.jobs.store_of(caller.tenant))
-    order = edit_order(plan, sent.body.shot, _said(sent.body.prompt, service, caller), **_limits(service))
+    order = edit_order(plan, sent.body.shot, said(sent.body.prompt, service, caller), **limits(service))
     return _submitted(replace(order, kind=JobKind.REMIX, parent=video_id), service, caller, response, key)
 
 
@@ -208,33 +227,3 @@ def _submitted(
 def _told(job: Job, service: Service, response: Response) -> schema.Video:
     response.headers["openai-poll-after-ms"] = str(service.settings.poll_after_ms)
     return video_of(job)
-
-
-@overload
-def _said(prompt: str, service: Service, caller: Caller) -> str: ...
-@overload
-def _said(prompt: str | None, service: Service, caller: Caller) -> str | None: ...
-def _said(prompt: str | None, service: Service, caller: Caller) -> str | None:
-    """With what the @names of the caller's characters stand for."""
-    return None if prompt is None else service.jobs.spoken(prompt, tenant=caller.tenant)
-
-
-def _shots(shots: list[schema.Shot] | None, service: Service, caller: Caller) -> tuple[Shot, ...]:
-    most = service.settings.max_shots
-    if shots is not None and not 0 < len(shots) <= most:
-        raise Problem(400, f"a storyboard has 1 to {most} shots, not {len(shots)}", param="shots", code="invalid_value")
-    return tuple(Shot(_said(shot.prompt, service, caller), shot.seconds) for shot in shots or ())
-
-
-def _seconds(value: float | str | None) -> float | None:
-    try:
-        seconds = None if value is None else float(value)
-    except ValueError as error:
-        raise Problem(400, 'seconds is a number, like 60 or "60"', param="seconds", code="invalid_value") from error
-    if seconds is not None and not math.isfinite(seconds):
-        raise Problem(400, 'seconds is a number, like 60 or "60"', param="seconds", code="invalid_value")
-    return seconds
-
-
-def _limits(service: Service) -> dict[str, Any]:
-    return {"max_seconds": service.settings.max_seconds, "max_prompt": service.settings.max_prompt}

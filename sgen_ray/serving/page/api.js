@@ -64,6 +64,7 @@ export const videos = {
   extend: (id, seconds, prompt) =>
     call("POST", "v1/videos/extensions", { video: { id }, seconds, ...(prompt ? { prompt } : {}) }, once()),
   remix: (id, prompt, shot = 1) => call("POST", `${of(id)}/remix`, { prompt, shot }, once()),
+  retry: (id) => call("POST", `${of(id)}/retry`, {}, once()),
   cancel: (id) => call("POST", `${of(id)}/cancel`, {}),
   remove: (id) => call("DELETE", of(id)),
 };

@@ -138,11 +138,7 @@ export function filmView(view, first, { went, changed }) {
     }
   }
 
-  const again = () =>
-    act(async () => {
-      const { model, size, fps, seed, shots } = film;
-      went(await videos.create({ model, size, fps, seed, shots }));
-    });
+  const again = () => act(async () => went(await videos.retry(film.id)));
 
   async function remove() {
     const working = !isOver(film) ? "Its work stops. " : "";
