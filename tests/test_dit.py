@@ -162,6 +162,19 @@ def test_shifted_layers_carry_a_frame_by_half_spans(renderer: RendererDiT) -> No
     assert reached == list(range(20))
 
 
+def test_where_spans_overlap_no_border_counts() -> None:
+    """A window half a span later in its film has the same spans in layers of the other kind."""
+    x, _, c = film(21)
+    model = randomised(RendererDiT(**OURS, spans_overlap_below=0.5))
+    later = replace(c, first=4)
+    little, much = torch.full((1, 21), 0.5), torch.full((1, 21), 0.6)
+    torch.testing.assert_close(model(x, little, c), model(x, little, later), atol=1e-4, rtol=1e-4)
+    assert (model(x, much, c) - model(x, much, later)).abs().max() > 1e-2
+    plain = randomised(RendererDiT(**OURS))
+    assert torch.equal(model(x, much, c), plain(x, much, c))
+    assert torch.equal(model.train()(x, little, c), plain(x, little, c))
+
+
 def test_batches_agree_with_single_items(renderer: RendererDiT) -> None:
     x, t, c = film(12)
     generator = torch.Generator().manual_seed(2)

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sgen_ray.models.attention import attention
-from sgen_ray.models.spans import runs, span_attention, spans
+from sgen_ray.models.spans import depths, overlapping_span_attention, runs, span_attention, spans
 
 HEADS, DIM, PATCHES, TOKENS = 2, 4, 3, 2
 
@@ -117,3 +117,32 @@ def test_attention_spelt_out_for_training_is_torchs(masked: bool) -> None:
     torch.testing.assert_close(spelt_out, expected, atol=0.03, rtol=0.03)
     with torch.no_grad():
         torch.testing.assert_close(attention(q, k, v, mask).float(), expected, atol=0.03, rtol=0.03)
+
+
+def test_a_frame_is_as_deep_in_one_span_as_is_missing_in_the_other() -> None:
+    assert depths(0, 8, 1, 8).tolist() == [0.125, 0.375, 0.625, 0.875, 0.875, 0.625, 0.375, 0.125]
+    assert depths(8, 4, 2, 8).tolist() == [0.25, 0.75, 0.75, 0.25]
+    for first in range(8):
+        torch.testing.assert_close(depths(first, 20, 1, 8) + depths(first + 4, 20, 1, 8), torch.ones(20))
+
+
+@pytest.mark.parametrize("semantic, anchors", [(False, 0), (True, 0), (True, 2)])
+def test_overlapping_spans_are_both_by_depth_and_know_no_border(semantic: bool, anchors: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    q, k, v = torch.randn(3, 2, 13 + anchors, PATCHES, HEADS, DIM, generator=generator)
+    a, b, c = torch.randn(3, 2, 7, TOKENS, HEADS, DIM, generator=generator)
+    both = (q, k, v), (a, b, c) if semantic else None
+    stride = 2 if semantic else 0
+    out = overlapping_span_attention(*both, 4, 8, stride, anchors)
+    for i, count in enumerate((13, 7 if semantic else 0)):
+        if not count:
+            assert out[i] is None
+            continue
+        plain, shifted = (span_attention(*both, runs(4, 13, 8, stride, half), anchors)[i] for half in (False, True))
+        depth = depths(4, count, (1, 2)[i], 8).reshape(1, -1, 1, 1, 1)
+        mixed = depth * plain[:, :count] + (1 - depth) * shifted[:, :count]
+        torch.testing.assert_close(out[i][:, :count], mixed)
+        torch.testing.assert_close(out[i][:, count:], plain[:, count:])  # anchors are in no span
+    # Where one begins to count is of no matter: spans and shifted spans change places.
+    for ours, moved in zip(out, overlapping_span_attention(*both, 8, 8, stride, anchors), strict=True):
+        torch.testing.assert_close(ours, moved)

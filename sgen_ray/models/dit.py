@@ -19,9 +19,9 @@ from sgen_ray.models.block import Block, LayerNorm, Text
 from sgen_ray.models.conditioning import Conditioning
 from sgen_ray.models.embedding import TimeTextEmbedding
 from sgen_ray.models.init import unit, zero
-from sgen_ray.models.patches import embedded_patches, joined
+from sgen_ray.models.patches import embedded_patches, joined, refiner
 from sgen_ray.models.rope import centres, grid_positions, rope
-from sgen_ray.models.spans import Run, runs, span_attention
+from sgen_ray.models.spans import Run, overlapping_span_attention, runs, span_attention
 
 
 class VideoDiT(ModelMixin, ConfigMixin):
@@ -33,6 +33,8 @@ class VideoDiT(ModelMixin, ConfigMixin):
         semantic_channels: width of in-context semantic tokens, 0 for none.
         semantic_stride: latent frames a semantic step.
         attention_span: frames attended at once, 0 for all; shifted by half in odd layers.
+        spans_overlap_below: at times up to this, when little noise is left, every layer attends in the spans and in the
+            shifted ones (see `spans`); a training does not.
         spatial_embedding: add a fixed sine embedding of row and column.
         refiner_channels: width of a small convolutional head that smooths over patch borders, 0 for none.
         shot_clock: embed the distance to the shot's two ends.
@@ -74,6 +76,7 @@ class VideoDiT(ModelMixin, ConfigMixin):
         semantic_channels: int = 0,
         semantic_stride: int = 2,
         attention_span: int = 0,
+        spans_overlap_below: float = 0.0,
         spatial_embedding: bool = False,
         refiner_channels: int = 0,
         shot_clock: bool = False,
@@ -122,7 +125,7 @@ class VideoDiT(ModelMixin, ConfigMixin):
             zero(projection)
             self.plan_projection = projection
         if refiner_channels:
-            self.refiner = _refiner(in_channels + out_channels, refiner_channels, out_channels)
+            self.refiner = refiner(in_channels + out_channels, refiner_channels, out_channels)
         if shot_clock:
             self.clock_embedding = nn.Sequential(nn.Linear(8, dim), nn.SiLU(), nn.Linear(dim, dim))
 
@@ -187,10 +190,17 @@ class VideoDiT(ModelMixin, ConfigMixin):
             else [Run(0, frames, 1, 0, streams[1].shape[1] if len(streams) > 1 else 0)]
             for shifted in (False, True)
         ]
+        late = not self.training and float(t.max()) <= config.spans_overlap_below
+        overlapping = bool(config.attention_span) and late
         for i, block in enumerate(self.blocks):
 
             def attend(qkv: list[tuple[Tensor, Tensor, Tensor]], layout: list[Run] = layouts[i % 2]) -> list[Tensor]:
-                out = span_attention(qkv[0], qkv[1] if len(qkv) > 1 else None, layout, count)
+                both = qkv[0], qkv[1] if len(qkv) > 1 else None
+                if overlapping:
+                    where = c.first, config.attention_span, config.semantic_stride
+                    out = overlapping_span_attention(*both, *where, count)
+                else:
+                    out = span_attention(*both, layout, count)
                 return [o for o in out if o is not None]
 
             streams = block(streams, [e[1] for e in embedded], ropes, text, attend)
@@ -237,13 +247,3 @@ class RendererDiT(VideoDiT):
 
 class PlannerDiT(VideoDiT):
     """The plan from noise, conditioned on the shots' text."""
-
-
-def _refiner(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
-    last = nn.Conv2d(hidden, outputs, 3, padding=1)
-    zero(last)
-    return nn.Sequential(
-        nn.Conv2d(inputs, hidden, 3, padding=1), nn.SiLU(),
-        nn.Conv2d(hidden, hidden, 3, padding=1), nn.SiLU(),
-        last,
-    )  # fmt: skip

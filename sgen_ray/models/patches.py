@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sgen_ray.models.init import zero
+
 
 def embedded_patches(embedding: nn.Conv3d, x: Tensor) -> tuple[Tensor, int, int]:
     """x [B, C, T, H, W] -> tokens [B, F, P, D], and how many rows and columns of patches they are."""
@@ -31,3 +33,14 @@ def joined(answers: Tensor, like: Tensor, size: Sequence[int], stride: tuple[int
     total = functional.fold(out, (height, width), patch, stride=stride)
     count = functional.fold(torch.ones_like(out[:1, : p_h * p_w]), (height, width), patch, stride=stride)
     return (total / count).unflatten(0, (len(like), -1)).transpose(1, 2)
+
+
+def refiner(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
+    """A small network on whole frames that smooths over the borders of patches, and adds nothing at first."""
+    last = nn.Conv2d(hidden, outputs, 3, padding=1)
+    zero(last)
+    return nn.Sequential(
+        nn.Conv2d(inputs, hidden, 3, padding=1), nn.SiLU(),
+        nn.Conv2d(hidden, hidden, 3, padding=1), nn.SiLU(),
+        last,
+    )  # fmt: skip

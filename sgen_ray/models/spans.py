@@ -3,6 +3,9 @@
 Latent frames are cut into spans of `attention_span` frames, anchored at absolute film time; odd layers cut half a span
 later. Latent tokens and semantic tokens of one span attend to each other and to the anchors; anchors attend to
 themselves. Full spans run as one batch, the ragged ends by themselves: no rolling, no masks.
+
+Frames on either side of a border do not see each other in that layer, so that a still scene steps there, most of all at
+the borders of the last layer. Where spans overlap, each frame attends in both of its spans, and no border counts.
 """
 
 from __future__ import annotations
@@ -88,3 +91,29 @@ def span_attention(
     if anchors:
         out_latent.append(_attend(*kept).reshape(batch, anchors, patches, heads, dim))
     return torch.cat(out_latent, 1), torch.cat(out_semantic, 1) if semantic is not None else None
+
+
+def overlapping_span_attention(
+    latent: Qkv, semantic: Qkv | None, first: int, span: int, stride: int, anchors: int = 0
+) -> tuple[Tensor, Tensor | None]:
+    """`span_attention` in the spans and in the shifted ones, mixed by how deep inside each a frame is."""
+    frames, steps = latent[0].shape[1] - anchors, 0 if semantic is None else semantic[0].shape[1]
+    plain, shifted = (
+        span_attention(latent, semantic, runs(first, frames, span, stride, half), anchors) for half in (False, True)
+    )
+    depth = torch.cat((depths(first, frames, 1, span), torch.ones(anchors)))
+    latents = _mixed(shifted[0], plain[0], depth)
+    if plain[1] is None or shifted[1] is None:
+        return latents, None
+    return latents, _mixed(shifted[1], plain[1], depths(first, steps, stride, span))
+
+
+def depths(first: int, count: int, stride: int, span: int) -> Tensor:
+    """How deep inside their spans `count` steps of `stride` latent frames from `first` on are: 0 at a border, 1 in the
+    middle. In the shifted spans they are as deep as is missing to 1."""
+    middles = (first + (torch.arange(count) + 0.5) * stride) % span
+    return torch.minimum(middles, span - middles) / (span / 2)
+
+
+def _mixed(shallow: Tensor, deep: Tensor, depth: Tensor) -> Tensor:
+    return torch.lerp(shallow, deep, depth.to(deep).reshape(1, -1, 1, 1, 1))
