@@ -117,7 +117,7 @@ def nano() -> Recipe:
         },
         compressor={"feature_channels": 64, "semantic_channels": 8, "hidden": 96},
         preview={"semantic_channels": 8, "width": 20},
-        autoencoder=_autoencoder(grid, channels=(96, 20, 64)) | {"calm_below": 0.015},
+        autoencoder=_autoencoder(grid, channels=(96, 20, 64)) | {"calm_below": 0.02},
         renderer=_renderer(grid, heads=4, head=48, layers=8, ffn=512, text=96, refiner=48)
         | {
             "patch_stride": (1, 1),
@@ -220,7 +220,7 @@ def _renderer(grid: Grid, heads: int, head: int, layers: int, ffn: int, text: in
         "patch_size": (1, 2, 2), "freq_dim": 64, "semantic_channels": grid.semantic_channels,
         "semantic_stride": grid.semantic_stride, "attention_span": grid.attention_span,
         "spatial_embedding": True, "refiner_channels": refiner, "aligned_plan": True,
-        "sampling_shift": 8.0, "sampling_finish": 3, "null_tokens": 1,
+        "sampling_shift": 8.0, "sampling_finish": 3, "spans_overlap_below": 0.5, "null_tokens": 1,
     }  # fmt: skip
 
 
