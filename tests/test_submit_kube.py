@@ -171,7 +171,8 @@ def _free_port() -> int:
 
 
 def _submit(cluster: dict[str, str], *words: str) -> list[str]:
-    return [sys.executable, "-m", "sgen_ray.cli.main", "submit", *words, "--ray", cluster["DASHBOARD"]]
+    steps = ("--steps", "2", "--plan-steps", "2")
+    return [sys.executable, "-m", "sgen_ray.cli.main", "submit", *words, *steps, "--ray", cluster["DASHBOARD"]]
 
 
 def test_a_film_is_submitted_watched_and_brought_home_and_the_second_time_found(
