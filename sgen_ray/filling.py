@@ -69,12 +69,7 @@ def fill(
             Journal(jobs, job, News(engine.namespace)) as journal,
         ):
             tell = _Teller(keeper, journal, watcher)
-            if job.approve and order.plan is None:
-                make_plan(
-                    order.request, order.factory, store=store, held=order.held, first=order.first, engine=engine,
-                    on_event=tell, runtime=runtime,
-                )  # fmt: skip
-            elif not job.approve:
+            if not job.approve:
                 video = generate_film(
                     order.request, order.factory, output, store=store, engine=engine, plan=order.plan,
                     held=order.held, first=order.first, live=live, on_event=tell, runtime=runtime,
@@ -83,6 +78,11 @@ def fill(
                 if job.output is None:
                     Artifacts(store).put_file("video", tell.film, output)
                 watcher.video = video
+            elif order.plan is None:
+                make_plan(
+                    order.request, order.factory, store=store, held=order.held, first=order.first, engine=engine,
+                    on_event=tell, runtime=runtime,
+                )  # fmt: skip
         if job.approve:
             keeper.insist(lambda: jobs.advance(lease, JobState.AWAITING_APPROVAL))
             return None

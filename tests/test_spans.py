@@ -133,7 +133,12 @@ def test_overlapping_spans_are_both_by_depth_and_know_no_border(semantic: bool, 
     a, b, c = torch.randn(3, 2, 7, TOKENS, HEADS, DIM, generator=generator)
     both = (q, k, v), (a, b, c) if semantic else None
     stride = 2 if semantic else 0
-    out = overlapping_span_attention(*both, 4, 8, stride, anchors)
+
+    def overlapping(first: int) -> tuple[Tensor, Tensor | None]:
+        layouts = [runs(first, 13, 8, stride, half) for half in (False, True)]
+        return overlapping_span_attention(*both, layouts, [depths(first, 13, 1, 8), depths(first, 7, 2, 8)], anchors)
+
+    out = overlapping(4)
     for i, count in enumerate((13, 7 if semantic else 0)):
         if not count:
             assert out[i] is None
@@ -144,5 +149,5 @@ def test_overlapping_spans_are_both_by_depth_and_know_no_border(semantic: bool, 
         torch.testing.assert_close(out[i][:, :count], mixed)
         torch.testing.assert_close(out[i][:, count:], plain[:, count:])  # anchors are in no span
     # Where one begins to count is of no matter: spans and shifted spans change places.
-    for ours, moved in zip(out, overlapping_span_attention(*both, 8, 8, stride, anchors), strict=True):
+    for ours, moved in zip(out, overlapping(8), strict=True):
         torch.testing.assert_close(ours, moved)

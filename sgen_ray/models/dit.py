@@ -21,7 +21,7 @@ from sgen_ray.models.embedding import TimeTextEmbedding
 from sgen_ray.models.init import unit, zero
 from sgen_ray.models.patches import embedded_patches, joined, refiner
 from sgen_ray.models.rope import centres, grid_positions, rope
-from sgen_ray.models.spans import Run, overlapping_span_attention, runs, span_attention
+from sgen_ray.models.spans import Run, depths, overlapping_span_attention, runs, span_attention
 
 
 class VideoDiT(ModelMixin, ConfigMixin):
@@ -190,17 +190,18 @@ class VideoDiT(ModelMixin, ConfigMixin):
             else [Run(0, frames, 1, 0, streams[1].shape[1] if len(streams) > 1 else 0)]
             for shifted in (False, True)
         ]
-        late = not self.training and float(t.max()) <= config.spans_overlap_below
-        overlapping = bool(config.attention_span) and late
+        depth, below = None, config.spans_overlap_below if config.attention_span and not self.training else 0.0
+        if below and float(t.max()) <= below:
+            sizes = [(frames, 1), *((s.shape[1], config.semantic_stride) for s in streams[1:])]
+            depth = [depths(c.first, size, by, config.attention_span).to(x) for size, by in sizes]
         for i, block in enumerate(self.blocks):
 
             def attend(qkv: list[tuple[Tensor, Tensor, Tensor]], layout: list[Run] = layouts[i % 2]) -> list[Tensor]:
                 both = qkv[0], qkv[1] if len(qkv) > 1 else None
-                if overlapping:
-                    where = c.first, config.attention_span, config.semantic_stride
-                    out = overlapping_span_attention(*both, *where, count)
-                else:
+                if depth is None:
                     out = span_attention(*both, layout, count)
+                else:
+                    out = overlapping_span_attention(*both, layouts, depth, count)
                 return [o for o in out if o is not None]
 
             streams = block(streams, [e[1] for e in embedded], ropes, text, attend)

@@ -10,11 +10,13 @@ the borders of the last layer. Where spans overlap, each frame attends in both o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from sgen_ray.models.attention import attention
 
@@ -94,18 +96,17 @@ def span_attention(
 
 
 def overlapping_span_attention(
-    latent: Qkv, semantic: Qkv | None, first: int, span: int, stride: int, anchors: int = 0
+    latent: Qkv, semantic: Qkv | None, layouts: Sequence[list[Run]], depth: Sequence[Tensor], anchors: int = 0
 ) -> tuple[Tensor, Tensor | None]:
-    """`span_attention` in the spans and in the shifted ones, mixed by how deep inside each a frame is."""
-    frames, steps = latent[0].shape[1] - anchors, 0 if semantic is None else semantic[0].shape[1]
-    plain, shifted = (
-        span_attention(latent, semantic, runs(first, frames, span, stride, half), anchors) for half in (False, True)
-    )
-    depth = torch.cat((depths(first, frames, 1, span), torch.ones(anchors)))
-    latents = _mixed(shifted[0], plain[0], depth)
+    """`span_attention` in the spans and in the shifted ones, mixed by how deep inside each a frame is.
+
+    layouts: of both kinds, the shifted last. depth: [T] and [S], of `depths`; anchors are in no span.
+    """
+    plain, shifted = (span_attention(latent, semantic, layout, anchors) for layout in layouts)
+    latents = _mixed(shifted[0], plain[0], functional.pad(depth[0], (0, anchors), value=1.0))
     if plain[1] is None or shifted[1] is None:
         return latents, None
-    return latents, _mixed(shifted[1], plain[1], depths(first, steps, stride, span))
+    return latents, _mixed(shifted[1], plain[1], depth[1])
 
 
 def depths(first: int, count: int, stride: int, span: int) -> Tensor:
@@ -116,4 +117,4 @@ def depths(first: int, count: int, stride: int, span: int) -> Tensor:
 
 
 def _mixed(shallow: Tensor, deep: Tensor, depth: Tensor) -> Tensor:
-    return torch.lerp(shallow, deep, depth.to(deep).reshape(1, -1, 1, 1, 1))
+    return torch.lerp(shallow, deep, depth.reshape(1, -1, 1, 1, 1))
