@@ -12,6 +12,7 @@ import typer
 from sgen_ray import __version__
 from sgen_ray.cli.batch import batch
 from sgen_ray.cli.edit import edit, extend
+from sgen_ray.cli.following import approve, download, watch
 from sgen_ray.cli.gc import gc
 from sgen_ray.cli.generate import generate
 from sgen_ray.cli.info import info
@@ -22,7 +23,7 @@ from sgen_ray.cli.plan import plan
 from sgen_ray.cli.render import render
 from sgen_ray.cli.serve import serve
 from sgen_ray.cli.storyboard import storyboard
-from sgen_ray.cli.submit import approve, download, submit, watch
+from sgen_ray.cli.submit import submit
 from sgen_ray.cli.train import pack, train
 from sgen_ray.cli.webhooks import webhooks
 from sgen_ray.cli.world import world
