@@ -142,6 +142,19 @@ def test_changes_between_free_frames_count_beside_the_frames() -> None:
     torch.testing.assert_close(each, torch.tensor([[1.0, 1.0, 1.0 + 2.0 * 0.5 * 2**2, 0.0]]))
 
 
+def test_a_teacher_is_right_above_a_time_and_the_data_below() -> None:
+    x0, eps, t = torch.randn(2, 3, 2, 1, 1), torch.randn(2, 3, 2, 1, 1), torch.tensor([[0.9, 0.9], [0.4, 0.0]])
+    flow = Flow(torch.tensor([2.0, 1.0, 0.5]))
+
+    def teacher(x: Tensor, t: Tensor) -> Tensor:
+        return torch.tanh(x)
+
+    as_taught = flow.loss(teacher, x0, eps, t, teacher=teacher, taught_above=0.5)
+    assert as_taught[0].eq(0).all() and as_taught[1, 0] > 0
+    assert torch.equal(as_taught[1], flow.loss(teacher, x0, eps, t)[1])
+    assert flow.loss(teacher, x0, eps, t, teacher=teacher).eq(0).all()
+
+
 def test_held_frames_come_back_byte_for_byte_and_are_seen_clean() -> None:
     noise, values = torch.randn(1, 2, 4, 3, 3), torch.randn(1, 2, 4, 3, 3)
     mask = torch.tensor([True, False, False, True])

@@ -22,6 +22,7 @@ from sgen_ray.models.dit import PlannerDiT
 from sgen_ray.models.folder import fingerprint
 from sgen_ray.models.parts import load_part
 from sgen_ray.training.data import seeds
+from sgen_ray.training.details import EARLIEST, LATEST, PALE, DetailsStage
 from sgen_ray.training.loop import Trainer
 from sgen_ray.training.muon import orthogonal
 from sgen_ray.training.pack import provenance
@@ -117,6 +118,39 @@ def test_a_pupil_learns_to_do_without_guidance(model: Path, tmp_path: Path) -> N
     shutil.copytree(tmp_path / "pupil" / "renderer", tmp_path / "taught" / "renderer")
     with pytest.raises(RequestError, match="nothing to distil"):
         trainer("distil", tmp_path / "taught", tmp_path / "again").resume()
+
+
+def test_a_renderer_goes_on_late_and_stays_what_it_was_early(model: Path, tmp_path: Path) -> None:
+    run = trainer("details", model, tmp_path, Schedule(steps=80, batch=4, learning_rate=5e-3, warmup=5, ema=0.9))
+    run.resume()
+    stage = run.stage
+    assert isinstance(stage, DetailsStage)
+    times = stage.draw_times(10, torch.Generator().manual_seed(0))
+    assert times[:7].gt(LATEST).all() and times[:7].lt(EARLIEST).all() and times[7:].gt(EARLIEST).all()
+    batch = stage.draw(0, 4)
+    run.replay._block = lambda index, size: batch  # type: ignore[method-assign]
+
+    def error(share: float, taught: bool = True) -> float:
+        with pytest.MonkeyPatch.context() as patch, torch.no_grad():
+            patch.setattr("sgen_ray.training.details.LATE_SHARE", share)
+            if not taught:
+                patch.setattr(stage, "target", lambda c: None)
+            return stage.loss(dict(batch), torch.Generator().manual_seed(3), 0)[0].item()
+
+    late, from_the_world = error(1.0), error(0.0, taught=False)
+    assert error(0.0) == 0
+    run.run(1e6)
+    assert error(1.0) < 0.85 * late
+    assert error(0.0) < 0.5 * from_the_world
+
+
+def test_pale_clips_count_more(model: Path) -> None:
+    stage = STAGES["details"](micro(), model, "cpu")
+    assert isinstance(stage, DetailsStage)
+    items = stage.draw(0, 2)
+    items["latents"] = torch.cat([items["latents"][:1], items["latents"][:1] * 0.5])
+    rich, pale = stage.importance(items).tolist()
+    assert pale == pytest.approx(min(2 * rich, PALE))
 
 
 def test_a_planner_need_not_read_the_texts_of_shots_that_a_crop_leaves_out() -> None:

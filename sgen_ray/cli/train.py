@@ -16,6 +16,7 @@ class StageName(StrEnum):
     autoencoder = "autoencoder"
     renderer = "renderer"
     planner = "planner"
+    details = "details"
     distil = "distil"
 
 
@@ -52,7 +53,8 @@ def train(
 
     The run's folder holds the state, metrics.jsonl, evaluation.jsonl and sample sheets of each stage, and the model so
     far in model/. Stages: encoder, autoencoder, renderer, planner, in this order; renderer and planner may run side by
-    side. At the end, distil may fold the renderer's guidance into it, which halves what a step of painting takes.
+    side. Then details may make a trained renderer's pictures finer, and distil may fold its guidance into it, which
+    halves what a step of painting takes.
     """
     from sgen_ray.cli import show
     from sgen_ray.cli.progress import training
@@ -73,7 +75,7 @@ def train(
 
 
 def pack(
-    folder: Annotated[Path, typer.Argument(help="A run of sgen train; it may lack the stage distil alone.")],
+    folder: Annotated[Path, typer.Argument(help="A run of sgen train; it may lack the stages details and distil.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The model folder to write.")],
     note: Annotated[str, typer.Option(help="Kept in the model's provenance: hardware, date, purpose.")] = "",
     json: o.Json = False,

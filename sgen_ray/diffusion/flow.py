@@ -84,7 +84,7 @@ class Flow(nn.Module):
 
     def loss(
         self, network: Network, x0: Tensor, eps: Tensor, t: Tensor, weight: Tensor | None = None, change: float = 0.0,
-        teacher: Network | None = None,
+        teacher: Network | None = None, taught_above: float = 0.0,
     ) -> Tensor:  # fmt: skip
         """Mean squared velocity error of each frame, [B, T]; frames with t = 0 are held and count nothing.
 
@@ -92,11 +92,13 @@ class Flow(nn.Module):
         weight: [B, T, H, W], how much each place counts.
         change: how much the error of the change from one free frame to the next counts beside that of the frames. Most
             of a velocity's error is texture, the same in every frame; this looks at what moves.
-        teacher: the network whose velocity is the right one, in place of the data's.
+        teacher: the network whose velocity is the right one at times over `taught_above`, in place of the data's.
         """
         x = add_noise(x0, eps, t)
-        with torch.no_grad():
-            right = eps - x0 if teacher is None else self.velocity(teacher, x, t)
+        right = eps - x0
+        if teacher is not None:
+            with torch.no_grad():
+                right = torch.where(per_frame(t, x) > taught_above, self.velocity(teacher, x, t), right)
         wrong = self.velocity(network, x, t) - right
         error = wrong**2
         if change:

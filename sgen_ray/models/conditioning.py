@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -31,6 +32,11 @@ class Conditioning:
     anchor_times: Tensor | None = None
     anchor_shot: Tensor | None = None
     shot_clock: Tensor | None = None
+
+    def rows(self, which: slice) -> Conditioning:
+        """Of these examples of the batch alone."""
+        own: dict[str, Any] = {name: value[which] for name, value in vars(self).items() if isinstance(value, Tensor)}
+        return replace(self, **own)
 
     def readable(self, frames: list[int], stride: int) -> list[Tensor] | None:
         """Which text tokens, of all shots side by side, the frames of each stream may look at: bool [B, F, K L] each;

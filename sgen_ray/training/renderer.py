@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
@@ -97,9 +98,20 @@ class RendererStage(Drawing):
             anchor_shot=items["anchor_shot"][:, :anchors] if anchors else None,
         )  # fmt: skip
 
+    taught_above = 0.0
+
     def target(self, c: Conditioning) -> Network | None:
-        """Whose velocity the network learns; None: that of the clips."""
+        """Whose velocity the network learns at times over `taught_above`; None: that of the clips, at all times."""
         return None
+
+    def draw_times(self, count: int, generator: torch.Generator) -> Tensor:
+        """Of each example, [count]."""
+        fine = torch.rand(count, generator=generator) < FINE_SHARE
+        return draw_time(count, generator, torch.where(fine, FINE_SHIFT, self.recipe.renderer_shift))
+
+    def importance(self, items: Items) -> Tensor:
+        """How much each example counts, [B]."""
+        return torch.ones(len(items["latents"]), device=self.device)
 
     def loss(self, items: Items, generator: torch.Generator, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         short = step < self.recipe.short_steps
@@ -124,17 +136,15 @@ class RendererStage(Drawing):
         anchors = anchors if float(torch.rand(1, generator=generator)) < share else 0
         modes = pick_modes(RENDERER_MODES, SHORT_WEIGHTS if short else RENDERER_WEIGHTS, count, generator)
         held = torch.stack([held_frames(mode, frames, generator) for mode in modes]).to(self.device)
-        fine = torch.rand(count, generator=generator) < FINE_SHARE
-        shift = torch.where(fine, FINE_SHIFT, self.recipe.renderer_shift)
-        t = draw_time(count, generator, shift).to(self.device)
+        t = self.draw_times(count, generator).to(self.device)
         t = t[:, None].expand(-1, frames).masked_fill(held, 0.0)
         first = self.grid.unit * int(torch.randint(2, (), generator=generator))
         c = self.conditioning(items, plan, first, anchors)
         eps = normal(items["latents"], generator)
         weight = 1 + (SUBJECT_WEIGHT - 1) * items["subject"]
-        weight = weight / weight.mean()
+        weight = weight / weight.mean() * self.importance(items)[:, None, None, None]
         each = self.flow.loss(
-            self.network.given(c), items["latents"], eps, t, weight, CHANGE_WEIGHT, teacher=self.target(c)
+            self.network.given(c), items["latents"], eps, t, weight, CHANGE_WEIGHT, self.target(c), self.taught_above
         )
         flow = each.sum() / (~held).sum()
         total = flow + (self.recipe.kl_weight * 0.1 * kl if joint else 0.0)
@@ -177,6 +187,10 @@ class RendererStage(Drawing):
 
         Beside them the same with another clip's plan and with none: what the plan is worth.
         """
+        return self.figures(self.target)
+
+    def figures(self, target: Callable[[Conditioning], Network | None]) -> dict[str, float]:
+        """`evaluate` against the velocity of the network that `target` gives, or, where it gives none, of the clips."""
         items = self.draw(1, 24, "heldout")
         figures = {}
         for mode in (*RENDERER_MODES, "anchors", "other_plan", "no_plan"):
@@ -191,7 +205,7 @@ class RendererStage(Drawing):
             t = self.levels[:, None].expand(-1, self.recipe.clip).masked_fill(held, 0).to(self.device)
             eps = torch.randn(items["latents"].shape, generator=generator).to(self.device)
             c = self.conditioning(items, plan, 0, ANCHORS if mode == "anchors" else 0)
-            network, teacher = self.network.given(c), self.target(c)
+            network, teacher = self.network.given(c), target(c)
             each = self.flow.loss(network, items["latents"], eps, t, teacher=teacher)
             figures[f"loss_{mode}"] = (each.sum() / (t > 0).sum()).item()
             if mode == "none":

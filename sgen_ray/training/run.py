@@ -18,6 +18,7 @@ from sgen_ray.errors import ModelError, OutputError, RequestError
 from sgen_ray.models.folder import PARTS, STARTED, fingerprint, load_facts
 from sgen_ray.models.parts import load_part
 from sgen_ray.training.autoencoder import AutoencoderStage
+from sgen_ray.training.details import DetailsStage
 from sgen_ray.training.distil import DistilStage
 from sgen_ray.training.encoder import EncoderStage
 from sgen_ray.training.loop import Stage, Trainer
@@ -33,6 +34,7 @@ STAGES: dict[str, Callable[[Recipe, Path, str], Stage]] = {
     "autoencoder": AutoencoderStage,
     "renderer": RendererStage,
     "planner": PlannerStage,
+    "details": DetailsStage,
     "distil": DistilStage,
 }
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h

@@ -1,0 +1,87 @@
+"""Stage `details`: a renderer trained on at late times, where fine and pale things are decided.
+
+The renderer stage leans towards the noise, where it is decided what is in the picture: of its examples one in eleven
+has a time below a half. But the sampler ends in three answers from t = 2/3 on (`sampling_finish`), and edges come out
+of these. What few examples say of early times is mostly noise, and would undo what many have taught: there the
+network learns from a copy of what it was, which has none.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from sgen_ray.diffusion.flow import Network
+from sgen_ray.models.conditioning import Conditioning
+from sgen_ray.models.dit import RendererDiT
+from sgen_ray.models.parts import load_part
+from sgen_ray.training.recipes import Recipe
+from sgen_ray.training.renderer import RendererStage
+from sgen_ray.training.replay import Items
+from sgen_ray.training.state import fit
+
+LATE_SHARE, EARLIEST, LATEST = 0.7, 0.75, 0.12
+"""Share of the examples that have a late time, and from where to where these are."""
+PALE = 3.0
+"""How much more than others the palest clips may count."""
+
+
+class DetailsStage(RendererStage):
+    """Trains a renderer's late answers, on half clips.
+
+    The teacher lies beside it in `trained`, though it learns nothing, as in `DistilStage`.
+    """
+
+    name = "details"
+    taught_above = EARLIEST
+
+    def __init__(self, recipe: Recipe, folder: Path, device: str) -> None:
+        super().__init__(replace(recipe, joint_steps=0, short_steps=sys.maxsize), folder, device)
+        self.trained["teacher"] = load_part(folder, "renderer", device)
+
+    @property
+    def teacher(self) -> RendererDiT:
+        return cast(RendererDiT, self.trained["teacher"])
+
+    def prepare(self) -> None:
+        fit(self.network, self.teacher.state_dict(), "the model's renderer")
+
+    def target(self, c: Conditioning) -> Network | None:
+        """The teacher, of the examples at early times alone; they are the last ones, so that shapes stay the same."""
+        late = _late(len(c.text))
+        if late == len(c.text):
+            return None
+        told = c.rows(slice(late, None))
+
+        def answer(x: Tensor, t: Tensor) -> Tensor:
+            out = torch.zeros_like(x)
+            out[late:] = self.teacher.given(told)(x[late:], t[late:])
+            return out
+
+        return answer
+
+    def draw_times(self, count: int, generator: torch.Generator) -> Tensor:
+        times = super().draw_times(count, generator).clamp_min(EARLIEST + 1e-3)
+        late = _late(count)
+        times[:late] = LATEST + (EARLIEST - LATEST) * torch.rand(late, generator=generator)
+        return times
+
+    def importance(self, items: Items) -> Tensor:
+        """By the inverse of how much there is to see: a tree in the fog is a small error, and whole clips are of it."""
+        latents, scale = items["latents"], self.flow.sigma(items["latents"])
+        seen = ((latents - latents.mean((2, 3, 4), keepdim=True)) ** 2 * scale / scale.mean()).mean((1, 2, 3, 4))
+        return seen.rsqrt().clamp(1 / 2, PALE)
+
+    def evaluate(self) -> dict[str, float]:
+        """As the renderer's, against the world at all times."""
+        return self.figures(lambda c: None)
+
+
+def _late(count: int) -> int:
+    """How many of `count` examples have a late time."""
+    return round(LATE_SHARE * count)
