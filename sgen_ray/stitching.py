@@ -139,10 +139,10 @@ class Blend:
 def weights(overlap: int) -> NDArray[np.float32]:
     """How much of the later window each of `overlap` shared latent frames shows.
 
-    It climbs linearly over the middle half. The outer quarters show one window alone: there the other knows only one
+    It climbs linearly over all but the outer eighths. These show one window alone: there the other knows only one
     side of what it paints, and the two agree less.
     """
-    margin = overlap // 4
+    margin = overlap // 8
     climb = (np.arange(overlap, dtype=np.float32) - margin + 1) / np.float32(overlap - 2 * margin + 1)
     return climb.clip(0, 1)
 

@@ -20,7 +20,7 @@ WINDOW_LENGTH = 36
 is four windows of one length, so that one, two or four renderers end together."""
 
 WINDOW_OVERLAP = 8
-"""Latent frames that neighbours share: an attention span, of which the middle half is blended (see `stitching`).
+"""Latent frames that neighbours share: an attention span, of which all but the outermost are blended (see `stitching`).
 Overlap costs length / (length - overlap) = 1.29 times the work of windows without one."""
 
 SEGMENT_LENGTH = 8

@@ -23,7 +23,7 @@ from sgen_ray.windows import WindowTask, wavefront
 
 # Raised when the arithmetic changes around the weights: what a stretch of a long plan is told, which part of the plan a
 # window sees, how answers are pushed, how overlaps are blended.
-ENGINE_VERSION = 5
+ENGINE_VERSION = 6
 
 
 @dataclass(frozen=True)
