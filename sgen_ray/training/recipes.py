@@ -129,7 +129,7 @@ def nano() -> Recipe:
         },
         compressor={"feature_channels": 64, "semantic_channels": 8, "hidden": 96},
         preview={"semantic_channels": 8, "width": 20},
-        autoencoder=_autoencoder(grid, channels=(96, 20, 64)) | {"calm_below": 0.02},
+        autoencoder=_autoencoder(grid, channels=(96, 20, 64)) | {"calm_below": 0.015},
         renderer=_renderer(grid, heads=4, head=48, layers=8, ffn=512, text=96, refiner=48)
         | {
             "patch_stride": (1, 1),
