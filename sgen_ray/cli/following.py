@@ -44,7 +44,7 @@ def watch(
     """
     manner = manner_of(True, True, output, preview, json, quiet)
     with remote.talking(server) as client:
-        follow(client, job, manner)
+        _follow(client, job, manner)
 
 
 def approve(
@@ -77,10 +77,7 @@ def approve(
     manner = manner_of(wait, detach, output, preview, json, quiet)
     with remote.talking(place) as client:
         video = client.videos.approve(job, shots=None if shots is None else told_shots(shots))
-        if manner.wait:
-            follow(client, video.id, manner)
-        else:
-            tell(client, video, manner)
+        go_on(client, video, manner)
 
 
 def _approve_here(job: str, shots: Path | None, store: str | None, database: str | None, json: bool) -> None:
@@ -137,7 +134,15 @@ def download(
     _say(json, {"job": job, "variant": variant, "output": str(path)}, str(path))
 
 
-def follow(client: Client, job: str, manner: Manner) -> None:
+def go_on(client: Client, video: Video, manner: Manner) -> None:
+    """Waits for the film, or leaves it and tells how to go on."""
+    if manner.wait:
+        _follow(client, video.id, manner)
+    else:
+        _tell(client, video, manner)
+
+
+def _follow(client: Client, job: str, manner: Manner) -> None:
     """Shows progress, fetches what is asked for, and tells how it ended."""
     goes_on = f"{job} goes on; sgen watch {job} shows it, sgen cancel {job} stops it"
     with show.working(goes_on):
@@ -153,7 +158,7 @@ def follow(client: Client, job: str, manner: Manner) -> None:
     if video.status == "awaiting_approval":
         if manner.preview is not None:
             client.videos.plan(job, manner.preview)
-        tell(client, video, manner)
+        _tell(client, video, manner)
         return
     with show.working(f"{job} is made; sgen download {job} goes on with the download"):
         if manner.output is not None:
@@ -163,7 +168,7 @@ def follow(client: Client, job: str, manner: Manner) -> None:
     _say(manner.json, facts, f"{manner.output or video.id}: {what}\njob {job}")
 
 
-def tell(client: Client, video: Video, manner: Manner) -> None:
+def _tell(client: Client, video: Video, manner: Manner) -> None:
     """The job as it is, and what can be done about it."""
     waits = f"its plan waits for approval: sgen approve {video.id} goes on, sgen cancel {video.id} gives it up"
     hint = waits if video.status == "awaiting_approval" else f"sgen watch {video.id} shows how it comes along"

@@ -13,7 +13,7 @@ import typer
 
 from sgen_ray.cli import options as o
 from sgen_ray.cli import remote
-from sgen_ray.cli.following import Detach, Output, Preview, Wait, follow, manner_of, tell, told_shots
+from sgen_ray.cli.following import Detach, Output, Preview, Wait, go_on, manner_of, told_shots
 from sgen_ray.cli.wanted import Manner, Target, Wanted
 from sgen_ray.errors import RequestError
 
@@ -103,7 +103,4 @@ class Service:
         wishes = wanted.wishes | ({} if wanted.shots is None else {"shots": told_shots(wanted.shots)})
         with remote.talking(self.server) as client:
             video = client.videos.create(wanted.prompt, **wishes)
-            if not manner.wait:
-                tell(client, video, manner)
-                return
-            follow(client, video.id, manner)
+            go_on(client, video, manner)
