@@ -11,19 +11,15 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
 import torch
 from torch import Tensor
 
 from sgen_ray.diffusion.flow import Network
 from sgen_ray.models.conditioning import Conditioning
-from sgen_ray.models.dit import RendererDiT
-from sgen_ray.models.parts import load_part
 from sgen_ray.training.recipes import Recipe
-from sgen_ray.training.renderer import RendererStage
 from sgen_ray.training.replay import Items
-from sgen_ray.training.state import fit
+from sgen_ray.training.taught import TaughtStage
 
 LATE_SHARE, EARLIEST, LATEST = 0.7, 0.75, 0.12
 """Share of the examples that have a late time, and from where to where these are."""
@@ -31,25 +27,14 @@ PALE = 3.0
 """How much more than others the palest clips may count."""
 
 
-class DetailsStage(RendererStage):
-    """Trains a renderer's late answers, on half clips.
-
-    The teacher lies beside it in `trained`, though it learns nothing, as in `DistilStage`.
-    """
+class DetailsStage(TaughtStage):
+    """Trains a renderer's late answers, on half clips."""
 
     name = "details"
     taught_above = EARLIEST
 
     def __init__(self, recipe: Recipe, folder: Path, device: str) -> None:
         super().__init__(replace(recipe, joint_steps=0, short_steps=sys.maxsize), folder, device)
-        self.trained["teacher"] = load_part(folder, "renderer", device)
-
-    @property
-    def teacher(self) -> RendererDiT:
-        return cast(RendererDiT, self.trained["teacher"])
-
-    def prepare(self) -> None:
-        fit(self.network, self.teacher.state_dict(), "the model's renderer")
 
     def target(self, c: Conditioning) -> Network | None:
         """The teacher, of the examples at early times alone; they are the last ones, so that shapes stay the same."""

@@ -8,28 +8,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
 from sgen_ray.diffusion.flow import Network
 from sgen_ray.errors import RequestError
 from sgen_ray.models.conditioning import Conditioning
-from sgen_ray.models.dit import RendererDiT
 from sgen_ray.models.guidance import plan_guided
-from sgen_ray.models.parts import load_part
 from sgen_ray.training.recipes import Recipe
-from sgen_ray.training.renderer import RendererStage
-from sgen_ray.training.state import fit
+from sgen_ray.training.taught import TaughtStage
 
 _UNGUIDED = {"plan_guidance": 1.0, "change_guidance": 0.0}
 """A renderer's settings that make it paint with one answer a step."""
 
 
-class DistilStage(RendererStage):
-    """Trains a renderer that needs no guidance, from one that does; its figures are distances from what that answers.
-
-    The teacher lies beside the pupil in `trained`, though it learns nothing: so the run's state keeps it, as the
-    model's own renderer is the pupil after the first slice.
-    """
+class DistilStage(TaughtStage):
+    """Trains a renderer that needs no guidance from one that does; its figures are distances from what that answers."""
 
     name = "distil"
 
@@ -37,18 +29,13 @@ class DistilStage(RendererStage):
         super().__init__(
             replace(recipe, renderer={**recipe.renderer, **_UNGUIDED}, joint_steps=0, short_steps=0), folder, device
         )
-        self.trained["teacher"] = load_part(folder, "renderer", device)
-
-    @property
-    def teacher(self) -> RendererDiT:
-        return cast(RendererDiT, self.trained["teacher"])
 
     def prepare(self) -> None:
         """Raises RequestError where the model's renderer has nothing to fold."""
         config = self.teacher.config
         if all(getattr(config, name) == value for name, value in _UNGUIDED.items()):
             raise RequestError("this model's renderer paints without guidance already: there is nothing to distil")
-        fit(self.network, self.teacher.state_dict(), "the model's renderer")
+        super().prepare()
 
     def target(self, c: Conditioning) -> Network:
         return plan_guided(self.teacher, c)

@@ -44,6 +44,7 @@ class RendererStage(Drawing):
     """Trains RendererDiT on world clips with their true plan, noised, and frames held in every way."""
 
     name = "renderer"
+    taught_above = 0.0
 
     def __init__(self, recipe: Recipe, folder: Path, device: str) -> None:
         self.recipe, self.grid, self.device = recipe, recipe.grid.coarse, torch.device(device)
@@ -97,8 +98,6 @@ class RendererStage(Drawing):
             anchor_times=items["anchor_times"][:, :anchors] if anchors else None,
             anchor_shot=items["anchor_shot"][:, :anchors] if anchors else None,
         )  # fmt: skip
-
-    taught_above = 0.0
 
     def target(self, c: Conditioning) -> Network | None:
         """Whose velocity the network learns at times over `taught_above`; None: that of the clips, at all times."""
