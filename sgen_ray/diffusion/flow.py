@@ -84,7 +84,7 @@ class Flow(nn.Module):
 
     def loss(
         self, network: Network, x0: Tensor, eps: Tensor, t: Tensor, weight: Tensor | None = None, change: float = 0.0,
-        teacher: Network | None = None, taught_above: float = 0.0,
+        teacher: Network | None = None, taught: Tensor | None = None,
     ) -> Tensor:  # fmt: skip
         """Mean squared velocity error of each frame, [B, T]; frames with t = 0 are held and count nothing.
 
@@ -92,13 +92,15 @@ class Flow(nn.Module):
         weight: [B, T, H, W], how much each place counts.
         change: how much the error of the change from one free frame to the next counts beside that of the frames. Most
             of a velocity's error is texture, the same in every frame; this looks at what moves.
-        teacher: the network whose velocity is the right one at times over `taught_above`, in place of the data's.
+        teacher: the network whose velocity is the right one of the examples that are `taught`, bool [B], in place of
+            the data's; it is given these alone. None: all are.
         """
         x = add_noise(x0, eps, t)
         right = eps - x0
         if teacher is not None:
+            taught = t.new_ones(len(t), dtype=torch.bool) if taught is None else taught
             with torch.no_grad():
-                right = torch.where(per_frame(t, x) > taught_above, self.velocity(teacher, x, t), right)
+                right[taught] = self.velocity(teacher, x[taught], t[taught])
         wrong = self.velocity(network, x, t) - right
         error = wrong**2
         if change:

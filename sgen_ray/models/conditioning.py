@@ -33,7 +33,7 @@ class Conditioning:
     anchor_shot: Tensor | None = None
     shot_clock: Tensor | None = None
 
-    def rows(self, which: slice) -> Conditioning:
+    def rows(self, which: slice | Tensor) -> Conditioning:
         """Of these examples of the batch alone."""
         own: dict[str, Any] = {name: value[which] for name, value in vars(self).items() if isinstance(value, Tensor)}
         return replace(self, **own)

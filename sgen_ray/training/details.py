@@ -31,28 +31,20 @@ class DetailsStage(TaughtStage):
     """Trains a renderer's late answers, on half clips."""
 
     name = "details"
-    taught_above = EARLIEST
 
     def __init__(self, recipe: Recipe, folder: Path, device: str) -> None:
         super().__init__(replace(recipe, joint_steps=0, short_steps=sys.maxsize), folder, device)
 
-    def target(self, c: Conditioning) -> Network | None:
-        """The teacher, of the examples at early times alone; they are the last ones, so that shapes stay the same."""
-        late = _late(len(c.text))
-        if late == len(c.text):
-            return None
-        told = c.rows(slice(late, None))
+    def target(self, c: Conditioning) -> Network:
+        return self.teacher.given(c)
 
-        def answer(x: Tensor, t: Tensor) -> Tensor:
-            out = torch.zeros_like(x)
-            out[late:] = self.teacher.given(told)(x[late:], t[late:])
-            return out
-
-        return answer
+    def taught(self, items: Items, t: Tensor) -> Tensor:
+        """Those at early times."""
+        return t > EARLIEST
 
     def draw_times(self, count: int, generator: torch.Generator) -> Tensor:
         times = super().draw_times(count, generator).clamp_min(EARLIEST + 1e-3)
-        late = _late(count)
+        late = round(LATE_SHARE * count)  # always as many, so that shapes stay the same
         times[:late] = LATEST + (EARLIEST - LATEST) * torch.rand(late, generator=generator)
         return times
 
@@ -65,8 +57,3 @@ class DetailsStage(TaughtStage):
     def evaluate(self) -> dict[str, float]:
         """As the renderer's, against the world at all times."""
         return self.figures(lambda c: None)
-
-
-def _late(count: int) -> int:
-    """How many of `count` examples have a late time."""
-    return round(LATE_SHARE * count)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sgen_ray.shapes import Grid
-from sgen_ray.training.schedule import Schedule
+from sgen_ray.training.schedule import ON_CPU, ON_GPU, Schedule
 
 
 @dataclass(frozen=True)
@@ -60,56 +60,6 @@ class Recipe:
         return replace(self, **self.gpu) if device == "cuda" else self
 
 
-_ON_GPU = {
-    "encoder": Schedule(
-        steps=2000, batch=256, learning_rate=1.5e-3, decay=0.8, replay=16384, fresh=64, ahead=2048, block=64
-    ),
-    "autoencoder": Schedule(
-        steps=4000, batch=32, learning_rate=6e-4, decay=0.6, replay=1024, fresh=2, ahead=256, block=8
-    ),
-    "renderer": Schedule(
-        steps=3500,
-        batch=192,
-        learning_rate=1.5e-3,
-        muon_rate=0.015,
-        warmup=100,
-        decay=0.75,
-        replay=40960,
-        fresh=12,
-        ahead=4096,
-        block=64,
-    ),
-    "details": Schedule(
-        steps=1000,
-        batch=192,
-        learning_rate=6e-4,
-        muon_rate=0.005,
-        decay=0.9,
-        ema=0.99,
-        replay=40960,
-        fresh=12,
-        ahead=4096,
-        block=64,
-    ),
-    "distil": Schedule(
-        steps=600,
-        batch=192,
-        learning_rate=6e-4,
-        muon_rate=0.006,
-        decay=0.8,
-        ema=0.99,
-        replay=40960,
-        fresh=8,
-        ahead=4096,
-        block=64,
-    ),
-    "planner": Schedule(
-        steps=8000, batch=48, learning_rate=2e-3, muon_rate=0.015, decay=0.7, replay=4096, fresh=4, ahead=512, block=16
-    ),
-}
-"""Large batches of examples that other processes draw (`replay.Drawers`), as many as sixteen cores can."""
-
-
 def nano() -> Recipe:
     """256x128 at 16 fps, drawn from latents of 128x64 at 8 fps; about 7 million weights in all."""
     grid = Grid(
@@ -141,63 +91,9 @@ def nano() -> Recipe:
             "plan_guidance_above": 0.7,
         },
         planner=_planner(grid, heads=4, head=32, layers=5, ffn=224, text=96),
-        schedules={
-            "encoder": Schedule(steps=1200, batch=24, learning_rate=1.5e-3, replay=3072, fresh=8),
-            "autoencoder": Schedule(
-                steps=12000, batch=2, learning_rate=1e-3, decay=0.4, replay=256, fresh=1, ahead=64, block=4
-            ),
-            "renderer": Schedule(
-                steps=11300,
-                batch=16,
-                learning_rate=1.8e-3,
-                muon_rate=0.012,
-                decay=0.9,
-                ema=0.998,
-                replay=4096,
-                fresh=1,
-                ahead=512,
-                block=16,
-            ),
-            "details": Schedule(
-                steps=1700,
-                batch=16,
-                learning_rate=5.4e-4,
-                muon_rate=0.0036,
-                warmup=30,
-                decay=0.9,
-                ema=0.99,
-                replay=4096,
-                fresh=2,
-                ahead=256,
-                block=16,
-            ),
-            "distil": Schedule(
-                steps=1500,
-                batch=8,
-                learning_rate=6e-4,
-                muon_rate=0.006,
-                decay=0.8,
-                ema=0.99,
-                replay=1024,
-                fresh=1,
-                ahead=128,
-                block=16,
-            ),
-            "planner": Schedule(
-                steps=8000,
-                batch=12,
-                learning_rate=2e-3,
-                muon_rate=0.012,
-                decay=0.6,
-                ema=0.997,
-                replay=1024,
-                fresh=1,
-                ahead=128,
-                block=4,
-            ),
-        },
+        schedules=ON_CPU,
         short_steps=7500,
-        gpu={"schedules": _ON_GPU, "short_steps": 0},
+        gpu={"schedules": ON_GPU, "short_steps": 0},
     )
 
 
@@ -222,7 +118,7 @@ def tiny() -> Recipe:
         autoencoder=_autoencoder(grid, channels=(160, 16, 64)),
         renderer=_renderer(grid, heads=4, head=64, layers=9, ffn=1024, text=192, refiner=64),
         planner=_planner(grid, heads=4, head=48, layers=7, ffn=768, text=192),
-        schedules=_ON_GPU | {"renderer": replace(_ON_GPU["renderer"], steps=20000)},
+        schedules=ON_GPU | {"renderer": replace(ON_GPU["renderer"], steps=20000)},
         joint_start=2000,
         joint_steps=2000,
     )

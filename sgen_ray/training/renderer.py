@@ -44,7 +44,6 @@ class RendererStage(Drawing):
     """Trains RendererDiT on world clips with their true plan, noised, and frames held in every way."""
 
     name = "renderer"
-    taught_above = 0.0
 
     def __init__(self, recipe: Recipe, folder: Path, device: str) -> None:
         self.recipe, self.grid, self.device = recipe, recipe.grid.coarse, torch.device(device)
@@ -100,8 +99,12 @@ class RendererStage(Drawing):
         )  # fmt: skip
 
     def target(self, c: Conditioning) -> Network | None:
-        """Whose velocity the network learns at times over `taught_above`; None: that of the clips, at all times."""
+        """Whose velocity the network learns of those that are `taught`; None: that of the clips, of all."""
         return None
+
+    def taught(self, items: Items, t: Tensor) -> Tensor:
+        """Which examples, at these times [B], learn from `target`: bool [B]."""
+        return torch.ones_like(t, dtype=torch.bool)
 
     def draw_times(self, count: int, generator: torch.Generator) -> Tensor:
         """Of each example, [count]."""
@@ -136,15 +139,15 @@ class RendererStage(Drawing):
         modes = pick_modes(RENDERER_MODES, SHORT_WEIGHTS if short else RENDERER_WEIGHTS, count, generator)
         held = torch.stack([held_frames(mode, frames, generator) for mode in modes]).to(self.device)
         t = self.draw_times(count, generator).to(self.device)
+        taught = self.taught(items, t)
         t = t[:, None].expand(-1, frames).masked_fill(held, 0.0)
         first = self.grid.unit * int(torch.randint(2, (), generator=generator))
         c = self.conditioning(items, plan, first, anchors)
         eps = normal(items["latents"], generator)
         weight = 1 + (SUBJECT_WEIGHT - 1) * items["subject"]
         weight = weight / weight.mean() * self.importance(items)[:, None, None, None]
-        each = self.flow.loss(
-            self.network.given(c), items["latents"], eps, t, weight, CHANGE_WEIGHT, self.target(c), self.taught_above
-        )
+        teacher = self.target(c.rows(taught)) if bool(taught.any()) else None
+        each = self.flow.loss(self.network.given(c), items["latents"], eps, t, weight, CHANGE_WEIGHT, teacher, taught)
         flow = each.sum() / (~held).sum()
         total = flow + (self.recipe.kl_weight * 0.1 * kl if joint else 0.0)
         return total, {"flow": flow.detach(), "kl": kl.detach()}
