@@ -142,14 +142,18 @@ def test_changes_between_free_frames_count_beside_the_frames() -> None:
     torch.testing.assert_close(each, torch.tensor([[1.0, 1.0, 1.0 + 2.0 * 0.5 * 2**2, 0.0]]))
 
 
-def test_a_teacher_is_right_above_a_time_and_the_data_below() -> None:
+def test_a_teacher_is_right_of_those_that_are_taught_and_the_data_of_the_others() -> None:
     x0, eps, t = torch.randn(2, 3, 2, 1, 1), torch.randn(2, 3, 2, 1, 1), torch.tensor([[0.9, 0.9], [0.4, 0.0]])
     flow = Flow(torch.tensor([2.0, 1.0, 0.5]))
 
+    asked = []
+
     def teacher(x: Tensor, t: Tensor) -> Tensor:
+        asked.append(len(x))
         return torch.tanh(x)
 
-    as_taught = flow.loss(teacher, x0, eps, t, teacher=teacher, taught_above=0.5)
+    as_taught = flow.loss(teacher, x0, eps, t, teacher=teacher, taught=torch.tensor([True, False]))
+    assert asked == [1, 2]  # the teacher of one, the pupil of both
     assert as_taught[0].eq(0).all() and as_taught[1, 0] > 0
     assert torch.equal(as_taught[1], flow.loss(teacher, x0, eps, t)[1])
     assert flow.loss(teacher, x0, eps, t, teacher=teacher).eq(0).all()
