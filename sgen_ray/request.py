@@ -22,6 +22,9 @@ MAX_FPS = 60
 MAX_STEPS = 100
 MAX_GUIDANCE = 30.0
 MAX_SEED = 2**63 - 1
+LONG, LONG_PLAN_STEPS = 20.0, 32
+"""Films of more than so many seconds are planned in more steps: what their prompt leaves open wanders less then, and
+shorter ones show nothing more of theirs."""
 DISPLAY_WIDTH = 480
 """A film is shown at least this wide, unless somebody asks for less."""
 
@@ -36,7 +39,7 @@ def make_request(
     fps: int | None = None,
     seed: int = VideoRequest.seed,
     steps: int = VideoRequest.steps,
-    plan_steps: int = VideoRequest.plan_steps,
+    plan_steps: int | None = None,
     guidance: float = VideoRequest.guidance,
     negative_prompt: str = VideoRequest.negative_prompt,
     model: str = VideoRequest.model,
@@ -51,11 +54,14 @@ def make_request(
         seconds: length of the film; by default the sum of the shots, or a minute without any.
         size: of the film as "WxH" or (width, height), even numbers; by default `default_size(grid)`.
         fps: of the film; by default the grid's own.
+        plan_steps: of the planner's sampler; by default `VideoRequest.plan_steps`, of long films `LONG_PLAN_STEPS`.
         max_seconds: where less than `MAX_SECONDS` can be made.
     """
     told = None if prompt is None and shots else _prompt(prompt or "", "the prompt", max_prompt)
     storyboard = _storyboard(told, shots, seconds, min(max_seconds, MAX_SECONDS), max_prompt)
     width, height = default_size(grid) if size is None else parse_size(size)
+    if plan_steps is None:
+        plan_steps = LONG_PLAN_STEPS if sum(shot.seconds for shot in storyboard) > LONG else VideoRequest.plan_steps
     return VideoRequest(
         shots=storyboard,
         width=width,

@@ -42,7 +42,7 @@ class VideoRequest:
     fps: int
     seed: int = 0
     steps: int = 4
-    plan_steps: int = 32
+    plan_steps: int = 16
     guidance: float = 2.5
     negative_prompt: str = ""
     model: str = "nano"

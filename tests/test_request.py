@@ -13,7 +13,7 @@ GRID = Grid(128, 64, 8, 16, 8, 3, 6)
 
 
 def test_a_bare_prompt_becomes_a_minute_on_the_models_own_clock():
-    assert make_request("a fox", grid=GRID) == VideoRequest((Shot("a fox", 60.0),), 512, 256, 8)
+    assert make_request("a fox", grid=GRID) == VideoRequest((Shot("a fox", 60.0),), 512, 256, 8, plan_steps=32)
 
 
 def test_values_arrive_unchanged():
@@ -73,6 +73,14 @@ BAD = [
     ({"shots": [Shot("a" * MAX_PROMPT, 10)]}, "PROMPT with that of shot 1"),
     ({"negative_prompt": "x" * (MAX_PROMPT + 1)}, "negative prompt"),
 ]
+
+
+def test_long_films_are_planned_in_more_steps():
+    def steps(seconds, **more):
+        return make_request("a", seconds=seconds, grid=GRID, **more).plan_steps
+
+    assert [steps(8), steps(20), steps(20.5), steps(60)] == [16, 16, 32, 32]
+    assert steps(60, plan_steps=4) == 4
 
 
 @pytest.mark.parametrize(("change", "message"), BAD)

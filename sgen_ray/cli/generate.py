@@ -17,7 +17,7 @@ def generate(
     fps: o.Fps = None,
     seed: o.Seed = VideoRequest.seed,
     steps: o.Steps = VideoRequest.steps,
-    plan_steps: o.PlanSteps = VideoRequest.plan_steps,
+    plan_steps: o.PlanSteps = None,
     guidance: o.Guidance = VideoRequest.guidance,
     negative: o.Negative = VideoRequest.negative_prompt,
     model: o.Model = VideoRequest.model,

@@ -37,7 +37,7 @@ def make(
     fps: o.Fps = None,
     seed: o.Seed = VideoRequest.seed,
     steps: o.OwnSteps = None,
-    plan_steps: o.PlanSteps = VideoRequest.plan_steps,
+    plan_steps: o.PlanSteps = None,
     guidance: o.Guidance = VideoRequest.guidance,
     negative: o.Negative = VideoRequest.negative_prompt,
     model: o.OwnModel = None,

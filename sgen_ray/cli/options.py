@@ -45,7 +45,10 @@ Steps = Annotated[int, typer.Option(help="Sampler steps a window: more is slower
 OwnSteps = Annotated[
     int | None, typer.Option(help="Sampler steps a window; by default as the plan says.", show_default=False)
 ]
-PlanSteps = Annotated[int, typer.Option(help="Sampler steps of the plan.")]
+PlanSteps = Annotated[
+    int | None,
+    typer.Option(help="Sampler steps of the plan; by default 16, and 32 for films over 20 s.", show_default=False),
+]
 Guidance = Annotated[float, typer.Option(help="How closely the plan follows the prompt.")]
 Negative = Annotated[str, typer.Option("--negative", help="What the film should not show.", show_default=False)]
 Model = Annotated[str, typer.Option(help="A model that comes with sgen (sgen info lists them) or a model folder.")]

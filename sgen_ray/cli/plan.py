@@ -20,7 +20,7 @@ def plan(
     fps: o.Fps = None,
     seed: o.Seed = VideoRequest.seed,
     steps: o.Steps = VideoRequest.steps,
-    plan_steps: o.PlanSteps = VideoRequest.plan_steps,
+    plan_steps: o.PlanSteps = None,
     guidance: o.Guidance = VideoRequest.guidance,
     negative: o.Negative = VideoRequest.negative_prompt,
     model: o.Model = VideoRequest.model,

@@ -19,7 +19,6 @@ from sgen_ray.errors import RequestError
 
 OwnSeed = Annotated[int | None, typer.Option(help="Another seed, another film.", show_default=False)]
 OwnSteps = Annotated[int | None, typer.Option(help="Sampler steps a window.", show_default=False)]
-OwnPlanSteps = Annotated[int | None, typer.Option(help="Sampler steps of the plan.", show_default=False)]
 OwnGuidance = Annotated[float | None, typer.Option(help="How closely the plan follows.", show_default=False)]
 TheirModel = Annotated[str | None, typer.Option(help="A model of the service, as it lists them.", show_default=False)]
 Picture = Annotated[
@@ -35,7 +34,7 @@ def submit(
     fps: o.Fps = None,
     seed: OwnSeed = None,
     steps: OwnSteps = None,
-    plan_steps: OwnPlanSteps = None,
+    plan_steps: o.PlanSteps = None,
     guidance: OwnGuidance = None,
     negative: o.Negative = "",
     model: TheirModel = None,

@@ -88,7 +88,7 @@ class SemanticGenPipeline(DiffusionPipeline):
         seconds: float = 6.0,
         shots: Sequence[Shot] | None = None,
         num_inference_steps: int = VideoRequest.steps,
-        planning_steps: int = VideoRequest.plan_steps,
+        planning_steps: int | None = None,
         guidance_scale: float = VideoRequest.guidance,
         negative_prompt: str = "",
         generator: torch.Generator | None = None,
