@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 from sgen_ray.errors import RequestError
@@ -60,20 +61,21 @@ def make_request(
     told = None if prompt is None and shots else _prompt(prompt or "", "the prompt", max_prompt)
     storyboard = _storyboard(told, shots, seconds, min(max_seconds, MAX_SECONDS), max_prompt)
     width, height = default_size(grid) if size is None else parse_size(size)
-    if plan_steps is None:
-        plan_steps = LONG_PLAN_STEPS if sum(shot.seconds for shot in storyboard) > LONG else VideoRequest.plan_steps
-    return VideoRequest(
+    request = VideoRequest(
         shots=storyboard,
         width=width,
         height=height,
         fps=_integer("fps", grid.fps if fps is None else fps, 1, MAX_FPS),
         seed=_integer("seed", seed, 0, MAX_SEED),
         steps=_integer("steps", steps, 1, MAX_STEPS),
-        plan_steps=_integer("plan steps", plan_steps, 1, MAX_STEPS),
+        plan_steps=_integer("plan steps", VideoRequest.plan_steps if plan_steps is None else plan_steps, 1, MAX_STEPS),
         guidance=_real("guidance", guidance, 0.0, MAX_GUIDANCE),
         negative_prompt=_prompt(negative_prompt, "the negative prompt", max_prompt) if negative_prompt.strip() else "",
         model=model,
     )
+    if plan_steps is None and request.seconds > LONG:
+        request = replace(request, plan_steps=LONG_PLAN_STEPS)
+    return request
 
 
 def default_size(grid: Grid) -> tuple[int, int]:

@@ -81,6 +81,8 @@ def test_long_films_are_planned_in_more_steps():
 
     assert [steps(8), steps(20), steps(20.5), steps(60)] == [16, 16, 32, 32]
     assert steps(60, plan_steps=4) == 4
+    tenths = [Shot("a", 7.4), Shot("b", 8.8), Shot("c", 3.8)]
+    assert steps(None, shots=tenths) == 16  # 20 s, though floats add up to a little more
 
 
 @pytest.mark.parametrize(("change", "message"), BAD)

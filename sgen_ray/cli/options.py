@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from sgen_ray import windows
+from sgen_ray.request import LONG, LONG_PLAN_STEPS
+from sgen_ray.types import VideoRequest
 
 Prompt = Annotated[
     str | None,
@@ -47,7 +49,11 @@ OwnSteps = Annotated[
 ]
 PlanSteps = Annotated[
     int | None,
-    typer.Option(help="Sampler steps of the plan; by default 16, and 32 for films over 20 s.", show_default=False),
+    typer.Option(
+        help=f"Sampler steps of the plan; by default {VideoRequest.plan_steps}, and {LONG_PLAN_STEPS} for films over "
+        f"{LONG:g} s.",
+        show_default=False,
+    ),
 ]
 Guidance = Annotated[float, typer.Option(help="How closely the plan follows the prompt.")]
 Negative = Annotated[str, typer.Option("--negative", help="What the film should not show.", show_default=False)]
