@@ -98,9 +98,9 @@ class Flow(nn.Module):
         x = add_noise(x0, eps, t)
         right = eps - x0
         if teacher is not None:
-            taught = t.new_ones(len(t), dtype=torch.bool) if taught is None else taught
+            rows = slice(None) if taught is None else taught
             with torch.no_grad():
-                right[taught] = self.velocity(teacher, x[taught], t[taught])
+                right[rows] = self.velocity(teacher, x[rows], t[rows])
         wrong = self.velocity(network, x, t) - right
         error = wrong**2
         if change:

@@ -38,7 +38,7 @@ class DetailsStage(TaughtStage):
     def target(self, c: Conditioning) -> Network:
         return self.teacher.given(c)
 
-    def taught(self, items: Items, t: Tensor) -> Tensor:
+    def taught(self, t: Tensor) -> Tensor:
         """Those at early times."""
         return t > EARLIEST
 

@@ -102,9 +102,9 @@ class RendererStage(Drawing):
         """Whose velocity the network learns of those that are `taught`; None: that of the clips, of all."""
         return None
 
-    def taught(self, items: Items, t: Tensor) -> Tensor:
-        """Which examples, at these times [B], learn from `target`: bool [B]."""
-        return torch.ones_like(t, dtype=torch.bool)
+    def taught(self, t: Tensor) -> Tensor | None:
+        """Which examples, at these times [B], learn from `target`: bool [B]; None: all."""
+        return None
 
     def draw_times(self, count: int, generator: torch.Generator) -> Tensor:
         """Of each example, [count]."""
@@ -138,15 +138,16 @@ class RendererStage(Drawing):
         anchors = anchors if float(torch.rand(1, generator=generator)) < share else 0
         modes = pick_modes(RENDERER_MODES, SHORT_WEIGHTS if short else RENDERER_WEIGHTS, count, generator)
         held = torch.stack([held_frames(mode, frames, generator) for mode in modes]).to(self.device)
-        t = self.draw_times(count, generator).to(self.device)
-        taught = self.taught(items, t)
-        t = t[:, None].expand(-1, frames).masked_fill(held, 0.0)
+        drawn = self.draw_times(count, generator)
+        taught = self.taught(drawn)  # where the times were drawn: a GPU would be waited for
+        t = drawn.to(self.device)[:, None].expand(-1, frames).masked_fill(held, 0.0)
         first = self.grid.unit * int(torch.randint(2, (), generator=generator))
         c = self.conditioning(items, plan, first, anchors)
         eps = normal(items["latents"], generator)
         weight = 1 + (SUBJECT_WEIGHT - 1) * items["subject"]
         weight = weight / weight.mean() * self.importance(items)[:, None, None, None]
-        teacher = self.target(c.rows(taught)) if bool(taught.any()) else None
+        told = c if taught is None else c.rows(taught)
+        teacher = self.target(told) if len(told.text) else None
         each = self.flow.loss(self.network.given(c), items["latents"], eps, t, weight, CHANGE_WEIGHT, teacher, taught)
         flow = each.sum() / (~held).sum()
         total = flow + (self.recipe.kl_weight * 0.1 * kl if joint else 0.0)
