@@ -15,8 +15,11 @@ import toy_model
 from toy_model import ToyFactory
 
 from sgen_ray.engine.config import EngineConfig
+from sgen_ray.engine.controller import workforces
 from sgen_ray.engine.events import Event, FilmStarted, SegmentEncoded, WindowFinished, WindowStep, WorkerLost
 from sgen_ray.engine.generate import generate_film
+from sgen_ray.engine.messages import JobSpec, Need, Wish
+from sgen_ray.engine.studio import lay_out_workers, opened, pool_spec
 from sgen_ray.errors import Cancelled, EngineError, ModelError
 from sgen_ray.types import Video
 
@@ -142,6 +145,22 @@ def test_a_window_that_kills_its_renderers(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("ray_cluster")
+def test_who_leaves_does_not_join_again_by_a_message_under_way() -> None:
+    settings = engine()
+    with opened(settings) as runtime:
+        spec = pool_spec(ToyFactory(in_process=False), lay_out_workers(runtime.machine, 9, settings), settings)
+        link = runtime.link(spec)
+        for _ in range(100):
+            job = JobSpec(uuid.uuid4().hex)
+            link.sync(job, Wish({"renderer": Need(0, 0)}))
+            link.leave(job.id, frozenset())
+        until = time.monotonic() + spec.lease / 2
+        while workforces() and time.monotonic() < until:
+            time.sleep(0.05)
+        assert not workforces()  # it ends with the last job, not when a lease has run out
+
+
+@pytest.mark.usefixtures("ray_cluster")
 def test_weights_that_do_not_load_surface_once(tmp_path: Path) -> None:
     events: list[Event] = []
     with pytest.raises(ModelError, match="install it again") as caught:
@@ -192,8 +211,11 @@ DRIVER = """
 from pathlib import Path
 import toy_model
 from sgen_ray.engine.config import EngineConfig
+from sgen_ray.engine.controller import workforces
 from sgen_ray.engine.events import WindowFinished
 from sgen_ray.engine.generate import generate_film
+from sgen_ray.engine.messages import JobSpec, Need, Wish
+from sgen_ray.engine.studio import lay_out_workers, opened, pool_spec
 
 settings = EngineConfig(renderers=2, device="cpu", window=8, overlap=4, segment=4)
 tell = lambda event: print("window", flush=True) if isinstance(event, WindowFinished) else None
