@@ -15,7 +15,6 @@ import toy_model
 from toy_model import ToyFactory
 
 from sgen_ray.engine.config import EngineConfig
-from sgen_ray.engine.controller import workforces
 from sgen_ray.engine.events import Event, FilmStarted, SegmentEncoded, WindowFinished, WindowStep, WorkerLost
 from sgen_ray.engine.generate import generate_film
 from sgen_ray.engine.messages import JobSpec, Need, Wish
@@ -150,14 +149,15 @@ def test_who_leaves_does_not_join_again_by_a_message_under_way() -> None:
     with opened(settings) as runtime:
         spec = pool_spec(ToyFactory(in_process=False), lay_out_workers(runtime.machine, 9, settings), settings)
         link = runtime.link(spec)
-        for _ in range(100):
-            job = JobSpec(uuid.uuid4().hex)
-            link.sync(job, Wish({"renderer": Need(0, 0)}))
+        last, *others = (JobSpec(uuid.uuid4().hex) for _ in range(100))
+        wish = Wish({"renderer": Need(0, 0)})
+        link.sync(last, wish)
+        for job in others:
+            link.sync(job, wish)
             link.leave(job.id, frozenset())
-        until = time.monotonic() + spec.lease / 2
-        while workforces() and time.monotonic() < until:
-            time.sleep(0.05)
-        assert not workforces()  # it ends with the last job, not when a lease has run out
+        assert processes("Controller")
+        link.leave(last.id, frozenset())
+        assert gone("Controller", spec.lease / 2)  # with the last job, not when a lease has run out
 
 
 @pytest.mark.usefixtures("ray_cluster")
@@ -211,11 +211,8 @@ DRIVER = """
 from pathlib import Path
 import toy_model
 from sgen_ray.engine.config import EngineConfig
-from sgen_ray.engine.controller import workforces
 from sgen_ray.engine.events import WindowFinished
 from sgen_ray.engine.generate import generate_film
-from sgen_ray.engine.messages import JobSpec, Need, Wish
-from sgen_ray.engine.studio import lay_out_workers, opened, pool_spec
 
 settings = EngineConfig(renderers=2, device="cpu", window=8, overlap=4, segment=4)
 tell = lambda event: print("window", flush=True) if isinstance(event, WindowFinished) else None

@@ -118,7 +118,7 @@ class SharedPool:
             "get_if_exists": True,
             "num_cpus": 0,
             "max_restarts": 0,
-            "max_concurrency": 1,  # messages in the order they were sent: a job that has left would join again
+            "max_concurrency": 1,  # messages in the order they were sent, else a job that has left joins again
             "scheduling_strategy": here,
         }
         actor = ray.remote(Controller).options(name=name, namespace=spec.namespace, **options)
