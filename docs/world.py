@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import torch
-from PIL import Image, ImageDraw, ImageFont
 
+from sgen_ray.media.sheets import contact_sheet
 from sgen_ray.world import Film, Scene, draw
 
-WIDTH, HEIGHT, GAP, TEXT, COLUMNS = 192, 96, 4, 14, 6
+WIDTH, AT = 192, 0.7
+"""Of a frame, in pixels, and when it is drawn, in seconds."""
 SCENES = (
     Scene("astronaut", "mars", "earth", "walking", "right", camera="follow", colour="white"),
     Scene("astronaut", "moon", "earth", "jumping", "right", camera="follow", colour="orange"),
@@ -49,17 +50,9 @@ SCENES = (
 
 
 def main() -> None:
-    rows = -(-len(SCENES) // COLUMNS)
-    size = GAP + COLUMNS * (WIDTH + GAP), GAP + rows * (HEIGHT + GAP + TEXT)
-    sheet = Image.new("RGB", size, (250, 250, 250))
-    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(12)
-    # Drawn at twice the size: letters and legs are easier to tell.
-    frames = draw([Film((scene,)) for scene in SCENES], torch.full((len(SCENES), 1), 0.7), 2 * WIDTH, 2 * HEIGHT)
-    for i, (scene, frame) in enumerate(zip(SCENES, frames[:, 0], strict=True)):
-        x, y = GAP + i % COLUMNS * (WIDTH + GAP), GAP + i // COLUMNS * (HEIGHT + GAP + TEXT)
-        pixels = (frame.permute(1, 2, 0) * 255).round().byte().numpy()
-        sheet.paste(Image.fromarray(pixels).resize((WIDTH, HEIGHT), Image.Resampling.BOX), (x, y))
-        pen.text((x + 2, y + HEIGHT), said(scene), (30, 30, 30), font)
+    frames = draw([Film((scene,)) for scene in SCENES], torch.full((len(SCENES), 1), AT), 2 * WIDTH, WIDTH)[:, 0]
+    pixels = (frames.permute(0, 2, 3, 1) * 255).round().byte().numpy()
+    sheet = contact_sheet(pixels, [AT] * len(SCENES), [said(scene) for scene in SCENES], columns=6, cell_width=WIDTH)
     sheet.save(Path(__file__).with_suffix(".png"), optimize=True)
 
 
